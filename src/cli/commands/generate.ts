@@ -1,0 +1,44 @@
+// huacaya generate: one instruction, one streamed answer.
+import { Command } from 'commander';
+import { generate } from '../../infer/index.ts';
+import { addGenerationOptions, describeSpeed, type GenerationFlags, startGeneration } from '../generation.ts';
+import type { Output } from '../output.ts';
+
+export function generateCommand(getOutput: () => Output): Command {
+  return addGenerationOptions(
+    new Command('generate')
+      .description('answer one instruction')
+      .argument('<instruction>', 'what to do')
+      .option('--input <text>', 'text that the instruction is about'),
+  )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  huacaya generate "Give three tips for staying healthy."
+  huacaya generate --adapter runs/demo/adapter --input "good morning" "Translate to French."
+  huacaya generate --temperature 0.8 --top-p 0.9 --seed 3 "Write a short poem about alpacas."`,
+    )
+    .action(async (instruction: string, flags: GenerationFlags & { input?: string }) => {
+      const out = getOutput();
+      const g = await startGeneration(out, flags);
+      try {
+        out.say(`${g.modelName}${flags.adapter ? ` + ${flags.adapter}` : ''}, template ${g.prompts.name}, ${g.mode}`);
+        const ids = g.prompts.build({ instruction, ...(flags.input ? { input: flags.input } : {}) });
+        const pieces = generate(g.pass, g.tokenizer, ids, g.options);
+        for (;;) {
+          const piece = await pieces.next();
+          if (!piece.done) {
+            if (out.format !== 'json') out.piece(piece.value);
+            continue;
+          }
+          if (out.format !== 'json') out.piece('\n');
+          out.json({ instruction, text: piece.value.text, finish: piece.value.finish, tokens: piece.value.ids.length });
+          out.say(describeSpeed(piece.value));
+          return;
+        }
+      } finally {
+        await g.close();
+      }
+    });
+}

@@ -1,0 +1,157 @@
+// huacaya train: data + model -> a run folder with the adapter.
+import { appendFileSync } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Command, Option } from 'commander';
+import { stringify } from 'yaml';
+import { writeFileAtomic } from '../../base/node.ts';
+import { saveAdapter } from '../../models/node.ts';
+import { type TrainEvent, type TrainResult, train } from '../../train/index.ts';
+import { version } from '../../version.ts';
+import { notesFile } from '../adapterNotes.ts';
+import { lossPlot } from '../lossPlot.ts';
+import { bytes, clock, type Output } from '../output.ts';
+import { type PreparedRun, prepareRun, trainOptions } from '../prepareRun.ts';
+import { startModel } from '../session.ts';
+import { resolveSettings, type Settings, settingNames, settingsSchema } from '../settings.ts';
+
+const kebab = (name: string) => name.replaceAll('_', '-');
+const camel = (name: string) => name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
+
+export function trainCommand(getOutput: () => Output): Command {
+  const command = new Command('train')
+    .alias('finetune')
+    .description('fine-tune a model with LoRA on instruction data')
+    .option('--recipe <name>', 'settings to start from: default, alpaca-classic, demo, or a YAML file')
+    .option('--config <file>', 'settings from a YAML file, over the recipe')
+    .option('--overwrite', 'replace the run folder if it exists')
+    .option('--dry-run', 'show the resolved settings and the plan, and stop');
+  for (const name of settingNames) {
+    const schema = settingsSchema.shape[name];
+    const boolean = ['train_on_inputs', 'use_rslora'].includes(name);
+    command.addOption(new Option(`--${kebab(name)} ${boolean ? '[bool]' : '<value>'}`, schema.description));
+  }
+  command.addHelpText(
+    'after',
+    `
+Settings are taken from: flag > --config > --recipe > recipes/default.yaml. Names as in alpaca-lora
+(--base_model is understood as --base-model).
+
+Examples:
+  huacaya train --base-model smollm2-135m-instruct --data-path my-rows.jsonl
+  huacaya train --recipe alpaca-classic --base-model ./llama-7b --data-path alpaca_data.json
+  huacaya train --config runs/first/config.yaml --output-dir runs/second --lora-r 32`,
+  );
+  command.action(async (flags: Record<string, unknown>) => {
+    const given = settingNames.flatMap((n) => (flags[camel(n)] === undefined ? [] : [[n, flags[camel(n)]] as const]));
+    const settings = await resolveSettings({
+      flags: Object.fromEntries(given),
+      ...(flags.recipe ? { recipe: String(flags.recipe) } : {}),
+      ...(flags.config ? { config: String(flags.config) } : {}),
+    });
+    const out = getOutput();
+    const run = await prepareRun(out, settings, !!flags.overwrite);
+    describe(out, settings, run);
+    if (flags.dryRun) {
+      await run.checkpoint.weights.close();
+      out.data(stringify(settings));
+      return;
+    }
+    await execute(out, settings, run, !!flags.overwrite);
+  });
+  return command;
+}
+
+function describe(out: Output, s: Settings, run: PreparedRun): void {
+  out.say(`model     ${run.checkpoint.name}, precision ${s.precision}`);
+  const heldOut = run.heldOut.length ? `, ${run.heldOut.length} held out` : '';
+  out.say(`data      ${s.data_path}: ${run.examples.length} rows, ${run.tokens} tokens${heldOut}`);
+  out.say(`adapter   r ${s.lora_r}, alpha ${s.lora_alpha}, on ${run.lora.targetModules.join(', ')}`);
+  out.say(
+    `plan      ${run.totalSteps} steps of ${s.batch_size} rows, learning rate ${s.learning_rate} ${s.lr_scheduler}`,
+  );
+  out.say(`run       ${run.folder}`);
+}
+
+/** One line per step on a terminal; in a log about twenty lines a run. */
+function reporter(out: Output, metricsPath: string) {
+  return (event: TrainEvent) => {
+    if (event.type !== 'start') appendFileSync(metricsPath, `${JSON.stringify(event)}\n`);
+    out.json(event);
+    if (event.type === 'start') out.say(`training  ${event.trainable.toLocaleString('en')} parameters`);
+    else if (event.type === 'heldOut') out.progress(`step ${event.step}  held-out loss ${event.loss.toFixed(4)}`, true);
+    else if (event.type === 'skipped') out.warn(`step ${event.step} skipped: ${event.reason}`);
+    else {
+      const every = Math.max(1, Math.floor(event.totalSteps / 20));
+      const line = [
+        `step ${event.step}/${event.totalSteps}`,
+        `loss ${event.loss.toFixed(4)}`,
+        `lr ${event.learningRate.toExponential(1)}`,
+        `${Math.round(event.tokensPerSecond)} tok/s`,
+        `${event.examplesPerSecond.toFixed(1)} rows/s`,
+        bytes(event.memoryBytes),
+        `eta ${clock(event.etaSeconds)}`,
+      ].join('  ');
+      out.progress(line, event.step % every === 0 || event.step === event.totalSteps);
+    }
+  };
+}
+
+async function execute(out: Output, s: Settings, run: PreparedRun, overwrite: boolean): Promise<void> {
+  const loaded = await startModel(out, run.checkpoint, {
+    precision: s.precision,
+    training: true,
+    positions: s.cutoff_len,
+    packTokens: s.pack_len,
+    ...(s.threads ? { threads: s.threads } : {}),
+  });
+  const stop = new AbortController();
+  const onSignal = () => {
+    if (stop.signal.aborted) process.exit(130);
+    out.say('stopping after this step, then saving; press Ctrl-C again to leave at once');
+    stop.abort();
+  };
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  try {
+    if (overwrite) await rm(run.folder, { recursive: true, force: true });
+    await mkdir(run.folder, { recursive: true });
+    await writeFileAtomic(join(run.folder, 'config.yaml'), stringify({ ...s, output_dir: run.folder }));
+    const result = await train({
+      ...trainOptions(s, run),
+      model: loaded.model,
+      signal: stop.signal,
+      onEvent: reporter(out, join(run.folder, 'metrics.jsonl')),
+      memoryBytes: () => process.memoryUsage.rss(),
+    });
+    await finish(out, s, run, result);
+  } finally {
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+    await loaded.runtime.close();
+  }
+}
+
+async function finish(out: Output, s: Settings, run: PreparedRun, result: TrainResult): Promise<void> {
+  const folder = join(run.folder, 'adapter');
+  const notes = { base_model: s.base_model, prompt_template_name: s.prompt_template_name, huacaya_version: version };
+  const adapter = { layout: result.layout, params: result.params, baseModel: s.base_model };
+  await saveAdapter(folder, adapter, { extraFiles: { [notesFile]: `${JSON.stringify(notes, null, 2)}\n` } });
+  for (const line of lossPlot(result.losses, Math.min(60, out.columns - 12))) out.say(line);
+  if (result.heldOutBefore !== undefined) {
+    out.say(`held-out loss ${result.heldOutBefore.toFixed(4)} before, ${result.heldOutAfter!.toFixed(4)} after`);
+  }
+  if (out.format === 'human') out.data(folder);
+  out.json({
+    type: 'done',
+    adapter: folder,
+    steps: result.steps,
+    stopped: result.stopped,
+    heldOutBefore: result.heldOutBefore,
+    heldOutAfter: result.heldOutAfter,
+  });
+  if (result.stopped) {
+    out.say(`stopped after step ${result.steps} of ${run.totalSteps}; the adapter so far is saved`);
+    process.exitCode = 130;
+    return;
+  }
+  out.say(`next: huacaya compare --adapter ${folder} "Your question"`);
+}

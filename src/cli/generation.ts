@@ -1,0 +1,109 @@
+// Options and set-up that generate, compare and chat share.
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { usageError } from '../base/index.ts';
+import { checkSampling, describeSampling, type Generated, type GenerateOptions } from '../infer/index.ts';
+import { openAdapter } from '../models/node.ts';
+import { type Precision, precisions } from '../quant/index.ts';
+import { InferencePass, type ResidentAdapter } from '../runner/index.ts';
+import type { Tokenizer } from '../tokenizer/index.ts';
+import { readNotes } from './adapterNotes.ts';
+import type { Output } from './output.ts';
+import { type PromptBuilder, promptBuilder } from './promptBuilder.ts';
+import { openModel, startModel } from './session.ts';
+
+export interface GenerationFlags {
+  baseModel?: string;
+  adapter?: string;
+  promptTemplateName?: string;
+  temperature: number;
+  topP: number;
+  topK: number;
+  maxNewTokens: number;
+  seed: number;
+  stop?: string[];
+  precision: Precision;
+  threads?: number;
+}
+
+const number = (text: string) => {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('It should be a number.');
+  return value;
+};
+
+export function addGenerationOptions(command: Command): Command {
+  return command
+    .option('--base-model <model>', 'name, folder or .gguf file (default: what the adapter was trained on)')
+    .option('--adapter <folder>', 'a LoRA adapter: what `train` wrote, or any PEFT folder')
+    .option('--prompt-template-name <name>', 'alpaca, alpaca_legacy, alpaca_short, vigogne, chat, or a JSON file')
+    .option('--temperature <t>', '0 is greedy: always the most probable token', number, 0)
+    .option('--top-p <p>', 'sample from the most probable tokens up to this share', number, 1)
+    .option('--top-k <k>', 'sample from so many tokens; 0: all', number, 0)
+    .option('--max-new-tokens <n>', 'longest answer in tokens', number, 256)
+    .option('--seed <n>', 'seed of the sampling', number, 0)
+    .option('--stop <text...>', 'texts at which an answer ends')
+    .addOption(new Option('--precision <p>', 'fp32 is exact').choices(precisions).default('fp32'))
+    .option('--threads <n>', 'cores to use (default: all)', number);
+}
+
+export interface Generation {
+  pass: InferencePass;
+  tokenizer: Tokenizer;
+  prompts: PromptBuilder;
+  adapter: ResidentAdapter | undefined;
+  modelName: string;
+  /** In words, e.g. "greedy". */
+  mode: string;
+  options: GenerateOptions;
+  close(): Promise<void>;
+}
+
+const defaultModel = 'smollm2-135m-instruct';
+
+/** Checks the flags, loads model and adapter. @throws HuacayaError before anything is loaded where it can. */
+export async function startGeneration(out: Output, flags: GenerationFlags): Promise<Generation> {
+  const sampling = checkSampling({ temperature: flags.temperature, topP: flags.topP, topK: flags.topK });
+  if (!Number.isInteger(flags.maxNewTokens) || flags.maxNewTokens < 1) {
+    throw usageError(`--max-new-tokens is ${flags.maxNewTokens}; it must be a whole number of at least 1`);
+  }
+  const noted = flags.adapter ? (await readNotes(flags.adapter))?.base_model : undefined;
+  const checkpoint = await openModel(flags.baseModel ?? noted ?? defaultModel);
+  const { tokenizer } = checkpoint;
+  for (const repair of tokenizer.repairs) out.warn(`${checkpoint.name}: ${repair}`);
+  const prompts = await promptBuilder(tokenizer, flags.promptTemplateName, flags.adapter);
+  const adapterFile = flags.adapter ? await openAdapter(flags.adapter, checkpoint.config) : undefined;
+  const { runtime, model } = await startModel(out, checkpoint, {
+    precision: flags.precision,
+    training: false,
+    ...(flags.threads ? { threads: flags.threads } : {}),
+  });
+  try {
+    const pass = await InferencePass.create(model);
+    const adapter = adapterFile ? await pass.loadAdapter(adapterFile) : undefined;
+    return {
+      pass,
+      tokenizer,
+      prompts,
+      adapter,
+      modelName: checkpoint.name,
+      mode: describeSampling(sampling),
+      options: {
+        ...sampling,
+        maxNewTokens: flags.maxNewTokens,
+        seed: flags.seed,
+        stop: [...prompts.stop, ...(flags.stop ?? [])],
+        ...(adapter ? { adapter } : {}),
+      },
+      close: () => runtime.close(),
+    };
+  } catch (e) {
+    await runtime.close();
+    throw e;
+  }
+}
+
+/** "12 + 48 tokens, 31 tok/s, ended by eos" */
+export function describeSpeed(g: Generated): string {
+  const rate = g.ids.length > 1 ? `, ${((g.ids.length - 1) / g.decodeSeconds).toFixed(0)} tok/s` : '';
+  return `${g.promptTokens} + ${g.ids.length} tokens${rate}, ended by ${g.finish}`;
+}

@@ -1,0 +1,67 @@
+#!/usr/bin/env node
+// The command line: reads the arguments, runs one command, turns errors into two lines and an exit code.
+import { Command, CommanderError, Option } from 'commander';
+import { version } from '../version.ts';
+import { chatCommand } from './commands/chat.ts';
+import { compareCommand } from './commands/compare.ts';
+import { generateCommand } from './commands/generate.ts';
+import { listCommand, pullCommand, removeCommand, verifyCommand } from './commands/models.ts';
+import { trainCommand } from './commands/train.ts';
+import { type Format, formats, Output } from './output.ts';
+
+/** alpaca-lora spells flags with underscores. */
+const withHyphens = (arg: string) =>
+  arg.startsWith('--') ? arg.replace(/^--[\w-]+/, (name) => name.replaceAll('_', '-')) : arg;
+
+function build(): { program: Command; output: () => Output } {
+  const program = new Command('huacaya')
+    .description('Fine-tune a LLaMA-family model with LoRA on your own instructions, on the machine you have.')
+    .version(version)
+    .addOption(
+      new Option('--format <how>', 'output for people, for programs, or none').choices(formats).default('human'),
+    )
+    .option('--debug', 'show where an error came from')
+    .showHelpAfterError('(--help shows what is possible)')
+    .configureHelp({ showGlobalOptions: true });
+  let made: Output | undefined;
+  const output = () => {
+    made ??= new Output(program.opts<{ format: Format }>().format);
+    return made;
+  };
+  const commands = [
+    pullCommand,
+    listCommand,
+    verifyCommand,
+    removeCommand,
+    trainCommand,
+    generateCommand,
+    compareCommand,
+    chatCommand,
+  ];
+  for (const make of commands) program.addCommand(make(output));
+  program.addHelpText(
+    'after',
+    `
+A first run:
+  huacaya pull smollm2-135m-instruct
+  huacaya train --recipe demo --output-dir runs/demo
+  huacaya compare --adapter runs/demo/adapter "Why is the sky blue?"`,
+  );
+  const every = [program, ...program.commands];
+  for (const c of every) c.exitOverride();
+  return { program, output };
+}
+
+const { program, output } = build();
+// A reader that goes away (`| head`) is not an error.
+process.stdout.on('error', (e: NodeJS.ErrnoException) => {
+  if (e.code === 'EPIPE') process.exit(0);
+  throw e;
+});
+try {
+  await program.parseAsync(process.argv.map(withHyphens));
+} catch (e) {
+  // commander has printed its own message already.
+  if (e instanceof CommanderError) process.exitCode = e.exitCode === 0 ? 0 : 2;
+  else process.exitCode = output().error(e, !!program.opts().debug);
+}

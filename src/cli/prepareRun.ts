@@ -1,0 +1,138 @@
+// Everything of a fine-tuning run that can be checked before the model is loaded.
+import { existsSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { createRng, HuacayaError, usageError } from '../base/index.ts';
+import { outputExists } from '../base/node.ts';
+import {
+  type AlpacaRecord,
+  buildExamples,
+  type Example,
+  type PromptTemplate,
+  packExamples,
+  splitRecords,
+} from '../data/index.ts';
+import { loadTemplate, readRecords } from '../data/node.ts';
+import type { LoraConfig } from '../models/index.ts';
+import type { Checkpoint } from '../models/node.ts';
+import type { TrainOptions } from '../train/index.ts';
+import type { Output } from './output.ts';
+import { openModel } from './session.ts';
+import { type Settings, targetModules } from './settings.ts';
+
+export interface PreparedRun {
+  folder: string;
+  checkpoint: Checkpoint;
+  template: PromptTemplate;
+  lora: LoraConfig;
+  examples: Example[];
+  heldOut: Example[];
+  /** Optimiser steps. */
+  totalSteps: number;
+  warmupSteps: number;
+  tokens: number;
+}
+
+function runFolder(s: Settings, now: Date): string {
+  if (s.output_dir) return s.output_dir;
+  const data = basename(s.data_path).replace(/\.jsonl?$/, '');
+  const stamp = now.toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15);
+  return join('runs', `${data}-${stamp}`);
+}
+
+function tokenise(out: Output, path: string, records: AlpacaRecord[], p: PromptTemplate, c: Checkpoint, s: Settings) {
+  const options = { cutoffLen: s.cutoff_len, trainOnInputs: s.train_on_inputs, addEos: true };
+  const built = buildExamples(records, p, c.tokenizer, options);
+  for (const { line, reason } of built.skipped.slice(0, 5)) out.warn(`${path}:${line}: row skipped: ${reason}`);
+  const more = built.skipped.length - 5;
+  if (more > 0)
+    out.warn(
+      `${path}: ${more} more rows skipped, lines ${built.skipped
+        .slice(5)
+        .map((r) => r.line)
+        .join(', ')}`,
+    );
+  if (built.truncated > 0) {
+    const share = Math.round((100 * built.truncated) / built.examples.length);
+    out.warn(
+      `${path}: ${built.truncated} rows (${share} %) are longer than cutoff_len ${s.cutoff_len}: cut, and without an end token`,
+    );
+  }
+  return built.examples;
+}
+
+/**
+ * Reads and checks settings, data and model files; writes nothing.
+ * @throws HuacayaError with one clear line.
+ */
+export async function prepareRun(out: Output, s: Settings, overwrite: boolean): Promise<PreparedRun> {
+  const lora: LoraConfig = {
+    r: s.lora_r,
+    alpha: s.lora_alpha,
+    dropout: s.lora_dropout,
+    targetModules: targetModules(s.lora_target_modules),
+    useRslora: s.use_rslora,
+  };
+  const folder = runFolder(s, new Date());
+  if (existsSync(folder) && !overwrite) throw outputExists(folder);
+  const template = await loadTemplate(s.prompt_template_name);
+  const { records } = await readRecords(s.data_path);
+  const rng = createRng(s.seed).fork('split');
+  const split = s.val_data_path
+    ? { train: records, val: (await readRecords(s.val_data_path)).records }
+    : splitRecords(records, s.val_set_size, rng);
+
+  const checkpoint = await openModel(s.base_model);
+  try {
+    for (const repair of checkpoint.tokenizer.repairs) out.warn(`${checkpoint.name}: ${repair}`);
+    if (s.cutoff_len > checkpoint.config.maxPositions) {
+      throw usageError(
+        `cutoff_len is ${s.cutoff_len}, but ${checkpoint.name} has ${checkpoint.config.maxPositions} positions`,
+      );
+    }
+    const examples = tokenise(out, s.data_path, split.train, template, checkpoint, s);
+    if (examples.length === 0) {
+      throw new HuacayaError('NO_EXAMPLES', `${s.data_path}: no row is left to train on`, {
+        hint: 'The lines above say why rows were skipped; a larger --cutoff-len may help.',
+      });
+    }
+    const heldOut = tokenise(out, s.val_data_path ?? s.data_path, split.val, template, checkpoint, s);
+    // Fails here, and not in the first step, when pack_len is too small.
+    packExamples([...examples, ...heldOut], s.pack_len);
+    const perEpoch = Math.ceil(examples.length / s.batch_size);
+    const totalSteps = Math.min(s.max_steps ?? Infinity, Math.ceil(perEpoch * s.num_epochs));
+    return {
+      folder,
+      checkpoint,
+      template,
+      lora,
+      examples,
+      heldOut,
+      totalSteps,
+      warmupSteps: s.warmup_steps ?? Math.round(s.warmup_ratio * totalSteps),
+      tokens: examples.reduce((n, e) => n + e.ids.length, 0),
+    };
+  } catch (e) {
+    await checkpoint.weights.close();
+    throw e;
+  }
+}
+
+/** The trainer's options, without the model and the callbacks. */
+export function trainOptions(s: Settings, run: PreparedRun): Omit<TrainOptions, 'model'> {
+  return {
+    examples: run.examples,
+    heldOut: run.heldOut,
+    lora: run.lora,
+    batchSize: s.batch_size,
+    packLength: s.pack_len,
+    epochs: s.num_epochs,
+    ...(s.max_steps ? { maxSteps: s.max_steps } : {}),
+    learningRate: s.learning_rate,
+    schedule: s.lr_scheduler,
+    warmupSteps: run.warmupSteps,
+    weightDecay: s.weight_decay,
+    maxGradNorm: s.max_grad_norm,
+    seed: s.seed,
+    evalSteps: s.eval_steps,
+  };
+}

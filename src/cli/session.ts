@@ -1,0 +1,58 @@
+// What several commands share: from a model's name to a model that is ready to run.
+import { homedir } from 'node:os';
+import type { Runtime } from '../engine/index.ts';
+import { createRuntime } from '../engine/node.ts';
+import { hubSettings, resolveModel } from '../hub/index.ts';
+import { type Checkpoint, openCheckpoint } from '../models/node.ts';
+import type { Precision } from '../quant/index.ts';
+import { loadModel, type ResidentModel } from '../runner/index.ts';
+import { bytes, type Output } from './output.ts';
+
+/** Where models are, from the environment. */
+export const storage = () => hubSettings(process.env, homedir(), process.platform);
+
+/** Opens a model by name or path. @throws HuacayaError with what to do. */
+export async function openModel(nameOrPath: string): Promise<Checkpoint> {
+  const { path } = await resolveModel(nameOrPath, await storage());
+  return openCheckpoint(path);
+}
+
+export interface LoadedModel {
+  runtime: Runtime;
+  model: ResidentModel;
+  checkpoint: Checkpoint;
+}
+
+/** Starts the engine and puts a model on it, with progress. */
+export async function startModel(
+  out: Output,
+  checkpoint: Checkpoint,
+  options: { precision: Precision; training: boolean; threads?: number; positions?: number; packTokens?: number },
+): Promise<LoadedModel> {
+  const begin = performance.now();
+  const runtime = await createRuntime(options.threads ? { threads: options.threads } : {});
+  try {
+    const model = await loadModel({
+      runtime,
+      config: checkpoint.config,
+      weights: checkpoint.weights,
+      precision: options.precision,
+      training: options.training,
+      ...(options.positions ? { positions: options.positions } : {}),
+      ...(options.packTokens ? { packTokens: options.packTokens } : {}),
+      onProgress: (done) => out.progress(`loading ${checkpoint.name}  ${Math.round(done * 100)} %`),
+    });
+    const seconds = ((performance.now() - begin) / 1000).toFixed(1);
+    const memory = bytes(process.memoryUsage.rss());
+    out.progress(
+      `loaded ${checkpoint.name} in ${options.precision}: ${seconds} s, ${memory}, ${runtime.info.threads} threads`,
+      true,
+    );
+    return { runtime, model, checkpoint };
+  } catch (e) {
+    await runtime.close();
+    throw e;
+  } finally {
+    await checkpoint.weights.close();
+  }
+}

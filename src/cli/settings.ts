@@ -1,0 +1,124 @@
+// The settings of a fine-tuning run: one schema gives the checks, the flags of `huacaya train` and the keys of a YAML
+// file. Flag > --config file > --recipe > recipes/default.yaml.
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { isMap, isScalar, LineCounter, parseDocument } from 'yaml';
+import { z } from 'zod';
+import { nearNames, usageError } from '../base/index.ts';
+import { moduleNames } from '../models/index.ts';
+import { precisions } from '../quant/index.ts';
+import { schedules } from '../train/index.ts';
+
+const count = (least: number) => z.coerce.number().int().min(least);
+const flag = z.union([z.boolean(), z.enum(['true', 'false']).transform((s) => s === 'true')]);
+
+/** Names as in alpaca-lora's finetune.py where it has them. */
+export const settingsSchema = z.strictObject({
+  base_model: z.string().min(1).describe('model: a name such as smollm2-135m-instruct, a folder, or a .gguf file'),
+  data_path: z.string().min(1).describe('training rows: Alpaca JSON or JSON Lines (instruction, input, output)'),
+  val_data_path: z.string().optional().describe('held-out rows from a file of their own'),
+  val_set_size: z.coerce.number().min(0).describe('rows held out of the training file: a number, or a share below 1'),
+  output_dir: z.string().optional().describe('run folder to create (default: runs/<data>-<time>)'),
+  prompt_template_name: z.string().describe('alpaca, alpaca_legacy, alpaca_short, vigogne, or a JSON file of yours'),
+  train_on_inputs: flag.describe('loss on the prompt too, not only on the answer'),
+  cutoff_len: count(2).describe('longest example in tokens; longer ones are cut on the right'),
+  pack_len: count(2).describe('tokens per forward pass; changes speed and memory, never the result'),
+  batch_size: count(1).describe('examples per optimiser step'),
+  num_epochs: z.coerce.number().positive().describe('times through the data'),
+  max_steps: count(1).optional().describe('stop after so many optimiser steps'),
+  learning_rate: z.coerce.number().positive().describe('peak learning rate of AdamW'),
+  lr_scheduler: z.enum(schedules).describe('decay after the warm-up'),
+  warmup_steps: count(0).optional().describe('updates of linear warm-up'),
+  warmup_ratio: z.coerce
+    .number()
+    .min(0)
+    .max(1)
+    .describe('warm-up as a share of the run, where warmup_steps is not set'),
+  weight_decay: z.coerce.number().min(0).describe('decoupled weight decay'),
+  max_grad_norm: z.coerce.number().min(0).describe('clip the gradient to this norm; 0: do not'),
+  lora_r: count(1).describe('rank of the adapter'),
+  lora_alpha: z.coerce.number().positive().describe('scale of the adapter is lora_alpha / lora_r'),
+  lora_dropout: z.coerce.number().min(0).lt(1).describe('dropout on the adapter input'),
+  lora_target_modules: z
+    .union([z.string(), z.array(z.string())])
+    .describe(`all-linear, or some of ${moduleNames.join(', ')}`),
+  use_rslora: flag.describe('scale by lora_alpha / sqrt(lora_r)'),
+  precision: z.enum(precisions).describe('fp32 is exact, int8 is faster'),
+  threads: count(1).optional().describe('cores to use (default: all)'),
+  seed: z.coerce.number().int().describe('seed of everything random'),
+  eval_steps: count(0).describe('held-out loss every so many steps; 0: before and after only'),
+});
+
+export type Settings = z.infer<typeof settingsSchema>;
+export type SettingName = keyof typeof settingsSchema.shape;
+export const settingNames = Object.keys(settingsSchema.shape) as SettingName[];
+
+const recipesFolder = fileURLToPath(new URL('../../recipes/', import.meta.url));
+
+/** Reads one YAML file of settings. @throws HuacayaError USAGE with file, line and the nearest known key. */
+async function readSettingsFile(path: string): Promise<Record<string, unknown>> {
+  if (!existsSync(path)) throw usageError(`${path}: no such settings file`);
+  const lines = new LineCounter();
+  const document = parseDocument(await readFile(path, 'utf8'), { lineCounter: lines });
+  const problem = document.errors[0];
+  if (problem) throw usageError(`${path}:${problem.linePos?.[0].line ?? 1}: ${problem.message.split('\n')[0]}`);
+  if (document.contents === null) return {};
+  if (!isMap(document.contents)) throw usageError(`${path}: holds no "key: value" lines`);
+  for (const { key } of document.contents.items) {
+    const name = isScalar(key) ? String(key.value) : String(key);
+    if (settingNames.includes(name as SettingName)) continue;
+    const line = isScalar(key) && key.range ? lines.linePos(key.range[0]).line : 1;
+    const [near] = nearNames(name, settingNames);
+    throw usageError(`${path}:${line}: unknown key "${name}"`, near ? `Did you mean "${near}"?` : undefined);
+  }
+  return document.toJS() as Record<string, unknown>;
+}
+
+/** A recipe by name, or a settings file by path. */
+async function readRecipe(name: string): Promise<Record<string, unknown>> {
+  const builtIn = join(recipesFolder, `${name}.yaml`);
+  if (/^[\w-]+$/.test(name) && existsSync(builtIn)) return readSettingsFile(builtIn);
+  if (existsSync(name)) return readSettingsFile(name);
+  throw usageError(`unknown recipe "${name}"`, 'Known: default, alpaca-classic, demo; or the path of a YAML file.');
+}
+
+export interface SettingsSources {
+  recipe?: string;
+  config?: string;
+  /** Given on the command line. */
+  flags: Readonly<Record<string, unknown>>;
+}
+
+/** @throws HuacayaError USAGE naming the setting and what it should be. */
+export async function resolveSettings(sources: SettingsSources): Promise<Settings> {
+  const merged = {
+    ...(await readRecipe('default')),
+    ...(sources.recipe ? await readRecipe(sources.recipe) : {}),
+    ...(sources.config ? await readSettingsFile(sources.config) : {}),
+    ...sources.flags,
+  };
+  const parsed = settingsSchema.safeParse(merged);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0]!;
+  const name = issue.path.join('.');
+  const given = (merged as Record<string, unknown>)[name];
+  if (given === undefined)
+    throw usageError(`${name} is missing`, `Give --${name.replaceAll('_', '-')}, or set it in a file.`);
+  throw usageError(`${name} is ${JSON.stringify(given)}: ${issue.message}`);
+}
+
+/** @throws HuacayaError USAGE for a module that does not exist. */
+export function targetModules(setting: Settings['lora_target_modules']) {
+  const list = Array.isArray(setting) ? setting : setting.replace(/^\[|\]$/g, '').split(',');
+  const names = list.map((s) => s.trim().replace(/^['"]|['"]$/g, '')).filter(Boolean);
+  if (names.length === 1 && names[0] === 'all-linear') return [...moduleNames];
+  for (const n of names) {
+    if (moduleNames.includes(n as never)) continue;
+    const [near] = nearNames(n, moduleNames);
+    const known = `Known: ${moduleNames.join(', ')}, or all-linear.`;
+    throw usageError(`unknown target module "${n}"`, near ? `Did you mean "${near}"? ${known}` : known);
+  }
+  return moduleNames.filter((m) => names.includes(m));
+}

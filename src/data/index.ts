@@ -1,0 +1,17 @@
+export {
+  type BuiltExamples,
+  buildExample,
+  buildExamples,
+  countTargets,
+  type Encoder,
+  type Example,
+  type ExampleOptions,
+  NO_TARGET,
+  type SkippedRow,
+} from './buildExample.ts';
+export { type LengthStats, lengthStats } from './lengthStats.ts';
+export { type BatchOptions, batchPacks, type Pack, packExamples } from './pack.ts';
+export { parseRecords } from './parseRecords.ts';
+export { type AlpacaRecord, toRecord } from './record.ts';
+export { epochOrder, splitRecords } from './splitRecords.ts';
+export { extractResponse, type PromptTemplate, parseTemplate, renderPrompt } from './template.ts';

@@ -1,0 +1,169 @@
+// The Runtime over onnxruntime-node in a worker thread. Runs are posted in batches; this thread never computes.
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { HuacayaError } from '../base/index.ts';
+import { type Program, toOnnx } from '../graph/index.ts';
+import type { Command, Reply, WorkerOptions } from './protocol.ts';
+import {
+  type DeviceBuffer,
+  elementCount,
+  engineError,
+  type HostArray,
+  type Runtime,
+  type RuntimeInfo,
+} from './runtime.ts';
+
+/** Posted at the latest after so many commands, so that the worker starts while a long pass is still being queued. */
+const batchSize = 32;
+
+const hostDType = (data: HostArray) =>
+  data instanceof Float32Array
+    ? 'float32'
+    : data instanceof BigInt64Array
+      ? 'int64'
+      : data instanceof Int8Array
+        ? 'int8'
+        : 'uint8';
+
+/** The compiled worker also when this file runs from source (tests): a worker thread cannot load TypeScript. */
+function workerUrl(): URL {
+  const here = import.meta.url;
+  return here.endsWith('.ts') ? new URL('../../dist/engine/ortWorker.js', here) : new URL('./ortWorker.js', here);
+}
+
+/**
+ * Starts an engine. One per process is the rule: sessions that are created and released again and again leak.
+ * @param options.threads cores to use; default: all of them.
+ * @throws HuacayaError ENGINE_MISSING when onnxruntime's native library cannot be loaded.
+ */
+export async function createRuntime(options: { threads?: number } = {}): Promise<Runtime> {
+  const workerData: WorkerOptions = { threads: options.threads ?? availableParallelism() };
+  const worker = new Worker(workerUrl(), { workerData, name: 'huacaya-engine' });
+  const waiting = new Map<number, { resolve: (value: never) => void; reject: (e: Error) => void }>();
+  let info!: RuntimeInfo;
+  let dead: Error | undefined;
+  const fail = (error: Error) => {
+    dead ??= error;
+    for (const w of waiting.values()) w.reject(error);
+    waiting.clear();
+  };
+  await new Promise<void>((resolve, reject) => {
+    worker.on('message', (reply: Reply) => {
+      if ('ready' in reply) {
+        info = reply.ready;
+        resolve();
+        return;
+      }
+      const w = waiting.get(reply.reply);
+      waiting.delete(reply.reply);
+      if ('error' in reply) w?.reject(engineError(reply.error));
+      else w?.resolve(reply.value as never);
+    });
+    worker.on('error', (cause) => {
+      const error = new HuacayaError('ENGINE_MISSING', `the onnxruntime engine stopped: ${cause.message}`, {
+        hint: 'Reinstall with `npm ci`; on Linux glibc 2.28 or newer is needed.',
+        cause,
+      });
+      fail(error);
+      reject(error);
+    });
+    worker.on('exit', (code) => fail(engineError(`the engine's worker ended (code ${code})`)));
+  });
+
+  let pending: Command[] = [];
+  let transfers: ArrayBuffer[] = [];
+  let scheduled = false;
+  const flush = () => {
+    scheduled = false;
+    if (pending.length === 0) return;
+    worker.postMessage(pending, transfers);
+    pending = [];
+    transfers = [];
+  };
+  const post = (command: Command) => {
+    if (dead) throw dead;
+    pending.push(command);
+    if (pending.length >= batchSize) flush();
+    else if (!scheduled) {
+      scheduled = true;
+      queueMicrotask(flush);
+    }
+  };
+  let nextReply = 0;
+  const ask = <T>(make: (reply: number) => Command): Promise<T> =>
+    new Promise<T>((resolve, reject) => {
+      const reply = nextReply++;
+      waiting.set(reply, { resolve, reject });
+      try {
+        post(make(reply));
+      } catch (e) {
+        waiting.delete(reply);
+        reject(e);
+      }
+    });
+
+  let nextBuffer = 0;
+  let nextProgram = 0;
+  return {
+    info,
+    async compile(program: Program) {
+      const id = nextProgram++;
+      const model = toOnnx(program);
+      const names = await ask<{ inputs: string[]; outputs: string[] }>((reply) => {
+        return { do: 'compile', reply, program: id, name: program.name, model };
+      });
+      return { id, name: program.name, ...names };
+    },
+    alloc(dtype, length) {
+      const buffer: DeviceBuffer = { id: nextBuffer++, dtype, length };
+      post({ do: 'alloc', ...buffer });
+      return buffer;
+    },
+    upload(data) {
+      const buffer: DeviceBuffer = { id: nextBuffer++, dtype: hostDType(data), length: data.length };
+      // A view into something larger cannot be handed over without taking its neighbours along.
+      const own = data.byteLength === data.buffer.byteLength ? data : data.slice();
+      transfers.push(own.buffer as ArrayBuffer);
+      post({ do: 'upload', id: buffer.id, data: own });
+      return buffer;
+    },
+    free(buffer) {
+      post({ do: 'free', id: buffer.id });
+    },
+    write(buffer, data, offset = 0) {
+      if (offset + data.length > buffer.length || hostDType(data) !== buffer.dtype) {
+        throw new Error(
+          `internal: ${data.length} ${hostDType(data)} at ${offset} into ${buffer.length} ${buffer.dtype}`,
+        );
+      }
+      // Copied now: the caller may change its array before the batch is posted.
+      const copy = data.slice();
+      transfers.push(copy.buffer as ArrayBuffer);
+      post({ do: 'write', id: buffer.id, offset, data: copy });
+    },
+    read(v) {
+      const length = elementCount(v.shape);
+      return ask((reply) => ({ do: 'read', reply, id: v.buffer.id, offset: v.offset, length }));
+    },
+    run(program, feeds, fetches) {
+      const bind = (names: readonly string[], from: typeof feeds, all: boolean) =>
+        names.flatMap((name) => {
+          const v = from[name];
+          if (!v && all) throw new Error(`internal: ${program.name} needs ${name}`);
+          return v ? [[name, v.buffer.id, v.offset, v.shape] as const] : [];
+        });
+      post({
+        do: 'run',
+        program: program.id,
+        feeds: bind(program.inputs, feeds, true),
+        fetches: bind(program.outputs, fetches, false),
+      });
+    },
+    sync: () => ask<void>((reply) => ({ do: 'sync', reply })),
+    async close() {
+      flush();
+      worker.removeAllListeners('exit');
+      await worker.terminate();
+    },
+  };
+}

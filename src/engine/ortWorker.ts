@@ -1,0 +1,103 @@
+// The worker thread in which onnxruntime lives: its run() blocks the thread that calls it, and here that hurts nobody.
+import { parentPort, workerData } from 'node:worker_threads';
+import * as ort from 'onnxruntime-node';
+import type { DType } from '../graph/index.ts';
+import { sessionOptions } from './ortSettings.ts';
+import type { Binding, Command, Reply, WorkerOptions } from './protocol.ts';
+import type { HostArray } from './runtime.ts';
+
+const { threads } = workerData as WorkerOptions;
+const port = parentPort!;
+const buffers = new Map<number, { dtype: DType; data: HostArray }>();
+const programs = new Map<number, { name: string; session: ort.InferenceSession }>();
+/** The first failure since the last reply that could carry one. */
+let failure: string | undefined;
+
+const arrays = { float32: Float32Array, int64: BigInt64Array, int8: Int8Array, uint8: Uint8Array };
+
+const dtypeOf = (data: HostArray): DType =>
+  data instanceof Float32Array
+    ? 'float32'
+    : data instanceof BigInt64Array
+      ? 'int64'
+      : data instanceof Int8Array
+        ? 'int8'
+        : 'uint8';
+
+function tensors(bindings: readonly Binding[]): Record<string, ort.Tensor> {
+  const made: Record<string, ort.Tensor> = {};
+  for (const [name, id, offset, shape] of bindings) {
+    const held = buffers.get(id);
+    if (!held) throw new Error(`buffer ${id} bound to ${name} is gone`);
+    const length = shape.reduce((a, b) => a * b, 1);
+    made[name] = new ort.Tensor(held.dtype, held.data.subarray(offset, offset + length) as Float32Array, shape);
+  }
+  return made;
+}
+
+async function run(command: Command & { do: 'run' }): Promise<void> {
+  const program = programs.get(command.program);
+  if (!program) throw new Error(`program ${command.program} is gone`);
+  try {
+    await program.session.run(tensors(command.feeds), tensors(command.fetches));
+  } catch (cause) {
+    throw new Error(`${program.name}: ${(cause as Error).message}`);
+  }
+}
+
+async function compile(command: Command & { do: 'compile' }): Promise<Reply> {
+  const session = await ort.InferenceSession.create(command.model, sessionOptions(threads));
+  programs.set(command.program, { name: command.name, session });
+  return { reply: command.reply, value: { inputs: session.inputNames, outputs: session.outputNames } };
+}
+
+async function carryOut(command: Command): Promise<void> {
+  switch (command.do) {
+    case 'alloc':
+      buffers.set(command.id, { dtype: command.dtype, data: new arrays[command.dtype](command.length) });
+      return;
+    case 'upload':
+      buffers.set(command.id, { dtype: dtypeOf(command.data), data: command.data });
+      return;
+    case 'free':
+      buffers.delete(command.id);
+      return;
+    case 'write':
+      (buffers.get(command.id)!.data as Float32Array).set(command.data as Float32Array, command.offset);
+      return;
+    case 'run':
+      return run(command);
+    case 'compile':
+      port.postMessage(await compile(command));
+      return;
+    case 'read': {
+      const data = buffers.get(command.id)!.data.slice(command.offset, command.offset + command.length);
+      port.postMessage({ reply: command.reply, value: data } satisfies Reply, [data.buffer as ArrayBuffer]);
+      return;
+    }
+    case 'sync':
+      port.postMessage({ reply: command.reply } satisfies Reply);
+  }
+}
+
+async function handle(command: Command): Promise<void> {
+  const waits = 'reply' in command;
+  try {
+    // After a failure nothing that follows can be right: skip to the next command that waits, which carries it.
+    if (failure === undefined) await carryOut(command);
+  } catch (cause) {
+    failure = (cause as Error).message;
+  }
+  if (waits && failure !== undefined) {
+    port.postMessage({ reply: command.reply, error: failure } satisfies Reply);
+    failure = undefined;
+  }
+}
+
+let queue: Promise<void> = Promise.resolve();
+port.on('message', (batch: Command[]) => {
+  queue = queue.then(async () => {
+    for (const command of batch) await handle(command);
+  });
+});
+port.postMessage({ ready: { provider: 'cpu', threads, version: ort.env.versions.common } } satisfies Reply);

@@ -1,0 +1,245 @@
+// A program -> ONNX bytes. One row an op; contrib ops (com.microsoft) where onnxruntime has a fused kernel.
+// Kernel list: https://github.com/microsoft/onnxruntime/blob/main/docs/OperatorKernels.md
+import { invariant } from '../base/index.ts';
+import { encodeOnnx, type OnnxAttribute, type OnnxDType, type OnnxNode, type OnnxTensor } from '../formats/index.ts';
+import type { Program } from './program.ts';
+import type { Dim, Shape } from './shape.ts';
+import { inputName, isInput, type Node, topological, type Value } from './value.ts';
+
+type OnnxAttrs = Record<string, OnnxAttribute>;
+
+/** Collects nodes and constants; every name is made here. */
+class Emitter {
+  readonly nodes: OnnxNode[] = [];
+  readonly initializers: OnnxTensor[] = [];
+  private readonly names = new Map<Value, string>();
+  private readonly constants = new Map<string, string>();
+  private count = 0;
+
+  name(v: Value): string {
+    const held = this.names.get(v);
+    invariant(held !== undefined, `value of ${v.node.op} used before it was made`);
+    return held;
+  }
+
+  bind(v: Value, name: string): void {
+    this.names.set(v, name);
+  }
+
+  fresh(): string {
+    return `t${this.count++}`;
+  }
+
+  /** Adds a node with one new output and returns its name. */
+  node(op: string, inputs: readonly string[], attrs: OnnxAttrs = {}, domain = ''): string {
+    return this.nodeInto(op, inputs, [this.fresh()], attrs, domain)[0]!;
+  }
+
+  nodeInto(op: string, inputs: readonly string[], outputs: string[], attrs: OnnxAttrs = {}, domain = ''): string[] {
+    this.nodes.push({ op, inputs, outputs, attrs, domain });
+    return outputs;
+  }
+
+  private constant(key: string, dtype: OnnxDType, dims: number[], data: ArrayBufferView): string {
+    let name = this.constants.get(key);
+    if (!name) {
+      name = `c${this.constants.size}`;
+      this.constants.set(key, name);
+      this.initializers.push({
+        name,
+        dtype,
+        dims,
+        data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+      });
+    }
+    return name;
+  }
+
+  float(x: number): string {
+    return this.constant(`f${x}`, 'float32', [], Float32Array.of(x));
+  }
+
+  byte(x: number): string {
+    return this.constant(`b${x}`, 'uint8', [], Uint8Array.of(x));
+  }
+
+  ints(values: readonly number[]): string {
+    return this.constant(`i${values}`, 'int64', [values.length], BigInt64Array.from(values.map(BigInt)));
+  }
+
+  ones(n: number): string {
+    return this.constant(`ones${n}`, 'float32', [n], new Float32Array(n).fill(1));
+  }
+}
+
+/** A Reshape target: at most one symbol may be inferred (-1), others must stay where they were (0). */
+function reshapeTarget(from: Shape, to: readonly Dim[]): number[] {
+  const inferred = to.filter((d, i) => typeof d === 'string' && from[i] !== d).length;
+  invariant(inferred <= 1, `reshape [${from}] to [${to}] has ${inferred} sizes to infer`);
+  return to.map((d, i) => (typeof d === 'number' ? d : from[i] === d ? 0 : -1));
+}
+
+/** Rows of x as unsigned bytes around 128, and the row scales: [rows, n] uint8, [rows, 1], [rows]. */
+function quantizeActivation(e: Emitter, x: string): { codes: string; column: string } {
+  const peak = e.node('ReduceMax', [e.node('Abs', [x]), e.ints([1])], { keepdims: { int: 1 } });
+  const column = e.node('Max', [e.node('Mul', [peak, e.float(1 / 127)]), e.float(1e-30)]);
+  const flat = e.node('Reshape', [column, e.ints([-1])]);
+  const zeroPoint = e.node('Expand', [e.byte(128), e.node('Shape', [flat])]);
+  return { codes: e.node('QuantizeLinear', [x, flat, zeroPoint], { axis: { int: 0 } }), column };
+}
+
+/** Blocks of the last axis times a matrix. */
+function rotated(e: Emitter, x: string, rotation: string, block: number, width: number): string {
+  const blocks = e.node('Reshape', [x, e.ints([-1, block])]);
+  return e.node('Reshape', [e.node('MatMul', [blocks, rotation]), e.ints([-1, width])]);
+}
+
+type EmitRule = (e: Emitter, node: Node, inputs: string[], outputs: string[]) => void;
+
+const simple =
+  (op: string, attrs: OnnxAttrs = {}, domain = ''): EmitRule =>
+  (e, _node, inputs, outputs) => {
+    e.nodeInto(op, inputs, outputs, attrs, domain);
+  };
+
+const flag = (x: unknown): OnnxAttribute => ({ int: x ? 1 : 0 });
+
+const emitRules: Record<string, EmitRule> = {
+  scalar: (e, node, _inputs, outputs) => {
+    e.nodeInto('Identity', [e.float(node.attrs.value as number)], outputs);
+  },
+  add: simple('Add'),
+  sub: simple('Sub'),
+  mul: simple('Mul'),
+  sigmoid: simple('Sigmoid'),
+  silu: simple('QuickGelu', { alpha: { float: 1 } }, 'com.microsoft'),
+  softmax: simple('Softmax', { axis: { int: -1 } }),
+
+  matmul: (e, { attrs }, inputs, outputs) => {
+    const { transA, transB, alpha } = attrs;
+    if (!transA && !transB && alpha === 1) e.nodeInto('MatMul', inputs, outputs);
+    else {
+      const fused = { transA: flag(transA), transB: flag(transB), alpha: { float: alpha as number } };
+      e.nodeInto('FusedMatMul', inputs, outputs, fused, 'com.microsoft');
+    }
+  },
+
+  addmm: (e, { attrs }, [c, a, b], outputs) => {
+    e.nodeInto('Gemm', [a!, b!, c!], outputs, { transA: flag(attrs.transA), transB: flag(attrs.transB) });
+  },
+
+  int8Linear: (e, node, [x, w, scale, rotation], outputs) => {
+    const [first, , , matrix] = node.inputs;
+    const block = Number(matrix?.shape[0]);
+    const turned = node.attrs.rotateInput ? rotated(e, x!, rotation!, block, Number(first!.shape[1])) : x!;
+    const { codes, column } = quantizeActivation(e, turned);
+    const operands = [codes, w!, e.float(1), scale!, e.byte(128)];
+    e.nodeInto('Mul', [e.node('MatMulIntegerToFloat', operands, {}, 'com.microsoft'), column], outputs);
+  },
+
+  quantizeRows: (e, _node, [x], outputs) => {
+    const peak = e.node('ReduceMax', [e.node('Abs', [x!]), e.ints([1])], { keepdims: { int: 0 } });
+    e.nodeInto('Max', [e.node('Mul', [peak, e.float(1 / 127)]), e.float(1e-30)], [outputs[1]!]);
+    e.nodeInto('QuantizeLinear', [x!, outputs[1]!], [outputs[0]!], { axis: { int: 0 }, output_dtype: { int: 3 } });
+  },
+
+  reshape: (e, node, [x], outputs) => {
+    e.nodeInto('Reshape', [x!, e.ints(reshapeTarget(node.inputs[0]!.shape, node.attrs.shape as Dim[]))], outputs);
+  },
+
+  transpose: (e, { attrs }, inputs, outputs) => {
+    e.nodeInto('Transpose', inputs, outputs, { perm: { ints: attrs.perm as number[] } });
+  },
+
+  split: (e, { attrs }, [x], outputs) => {
+    e.nodeInto('Split', [x!, e.ints(attrs.sizes as number[])], outputs, { axis: { int: -1 } });
+  },
+
+  concat: (e, { attrs }, inputs, outputs) => {
+    e.nodeInto('Concat', inputs, outputs, { axis: { int: attrs.axis as number } });
+  },
+
+  reduceSum: (e, { attrs }, [x], outputs) => {
+    e.nodeInto('ReduceSum', [x!, e.ints(attrs.axes as number[])], outputs, { keepdims: flag(attrs.keep) });
+  },
+
+  gatherRows: simple('Gather', { axis: { int: 0 } }),
+
+  scatterRows: (e, _node, [rows, index, like], outputs) => {
+    const zeros = e.node('ConstantOfShape', [e.node('Shape', [like!])]);
+    const at = e.node('Unsqueeze', [index!, e.ints([-1])]);
+    e.nodeInto('ScatterND', [zeros, at, rows!], outputs, { reduction: { string: 'add' } });
+  },
+
+  causalMask: (e, _node, [queryIndex, keyIndex], outputs) => {
+    const ahead = e.node('Sub', [keyIndex!, e.node('Unsqueeze', [queryIndex!, e.ints([1])])]);
+    e.nodeInto('Mul', [e.node('Relu', [ahead]), e.float(-1e9)], outputs);
+  },
+
+  rmsNorm: (e, node, [x, weight], outputs) => {
+    const w = weight ?? e.ones(Number(node.inputs[0]!.shape.at(-1)));
+    const attrs = { axis: { int: -1 }, epsilon: { float: node.attrs.eps as number }, stash_type: { int: 1 } };
+    e.nodeInto('SimplifiedLayerNormalization', [x!, w], outputs, attrs);
+  },
+
+  rotary: (e, node, [x, positions, cos, sin], outputs) => {
+    const shape = node.inputs[0]!.shape;
+    const batched = e.node('Unsqueeze', [x!, e.ints([0])]);
+    const turned = node.attrs.inverse ? e.node('Neg', [sin!]) : sin!;
+    const y = e.node('RotaryEmbedding', [batched, positions!, cos!, turned], {}, 'com.microsoft');
+    e.nodeInto('Reshape', [y, e.ints([-1, Number(shape[1])])], outputs);
+  },
+
+  crossEntropy: (e, _node, [logits, labels, weights], [loss, probs]) => {
+    e.nodeInto('Softmax', [logits!], [probs!], { axis: { int: -1 } });
+    const picked = e.node('GatherElements', [probs!, labels!], { axis: { int: 1 } });
+    const nll = e.node('Neg', [e.node('Log', [e.node('Max', [picked, e.float(1.2e-38)])])]);
+    e.nodeInto('ReduceSum', [e.node('Mul', [nll, weights!])], [loss!], { keepdims: { int: 0 } });
+  },
+
+  crossEntropyGrad: (e, _node, [probs, labels, weights], outputs) => {
+    const picked = e.node('GatherElements', [probs!, labels!], { axis: { int: 1 } });
+    const less = e.node('Sub', [picked, e.float(1)]);
+    const delta = e.node('ScatterElements', [probs!, labels!, less], { axis: { int: 1 } });
+    e.nodeInto('Mul', [delta, weights!], outputs);
+  },
+};
+
+/** Encodes a program as an ONNX model. Sizes stay symbolic where the program's are. */
+export function toOnnx(program: Program): Uint8Array {
+  const e = new Emitter();
+  const outputs = Object.entries(program.outputs);
+  const outputNames = new Map<Value, string>();
+  for (const v of program.inputs) e.bind(v, inputName(v));
+  for (const [name, v] of outputs) if (!isInput(v) && !outputNames.has(v)) outputNames.set(v, name);
+
+  for (const node of topological(outputs.map(([, v]) => v))) {
+    if (node.op === 'input') {
+      invariant(program.inputs.includes(node.outputs[0]!), `${program.name}: undeclared input ${node.attrs.name}`);
+      continue;
+    }
+    const rule = emitRules[node.op];
+    invariant(rule, `no emission for op ${node.op}`);
+    const names = node.outputs.map((v) => outputNames.get(v) ?? e.fresh());
+    node.outputs.forEach((v, i) => {
+      e.bind(v, names[i]!);
+    });
+    rule(
+      e,
+      node,
+      node.inputs.map((v) => e.name(v)),
+      names,
+    );
+  }
+  // The same value under a second name, or an input handed out: a copy.
+  for (const [name, v] of outputs) if (e.name(v) !== name) e.nodeInto('Identity', [e.name(v)], [name]);
+
+  const info = (name: string, v: Value) => ({ name, dtype: v.dtype, shape: v.shape });
+  return encodeOnnx({
+    name: program.name,
+    nodes: e.nodes,
+    inputs: program.inputs.map((v) => info(inputName(v), v)),
+    outputs: outputs.map(([name, v]) => info(name, v)),
+    initializers: e.initializers,
+  });
+}

@@ -1,0 +1,153 @@
+// Reverse-mode differentiation as one table: op -> how the gradient of its outputs becomes the gradient of its inputs.
+// To add an op: a function in ops.ts, a row here, a row in emit.ts, and a case in test/unit/graph.
+import {
+  add,
+  concat,
+  crossEntropyGrad,
+  gatherRows,
+  int8Linear,
+  matmul,
+  mul,
+  reduceSum,
+  reshape,
+  rotary,
+  rotateBlocks,
+  scale,
+  scatterRows,
+  sigmoid,
+  split,
+  sub,
+  transpose,
+} from './ops.ts';
+import { reducedAxes, type Shape } from './shape.ts';
+import type { Node, Value } from './value.ts';
+
+/**
+ * `grads[i]` is the gradient of output i (undefined: nothing depends on it), `wanted[i]` tells which inputs matter.
+ * Returns the gradients of the inputs.
+ */
+type Rule = (node: Node, grads: readonly (Value | undefined)[], wanted: readonly boolean[]) => (Value | undefined)[];
+
+/** Sums a gradient over the axes along which its operand was broadcast. */
+function unbroadcast(g: Value, shape: Shape): Value {
+  return reshape(reduceSum(g, reducedAxes(g.shape, shape)), shape);
+}
+
+const lastAxisSum = (v: Value) => reduceSum(v, [-1]);
+
+export const gradients: Record<string, Rule> = {
+  add: ({ inputs: [a, b] }, [g], [wa, wb]) => [
+    wa ? unbroadcast(g!, a!.shape) : undefined,
+    wb ? unbroadcast(g!, b!.shape) : undefined,
+  ],
+
+  sub: ({ inputs: [a, b] }, [g], [wa, wb]) => [
+    wa ? unbroadcast(g!, a!.shape) : undefined,
+    wb ? unbroadcast(scale(g!, -1), b!.shape) : undefined,
+  ],
+
+  mul: ({ inputs: [a, b] }, [g], [wa, wb]) => [
+    wa ? unbroadcast(mul(g!, b!), a!.shape) : undefined,
+    wb ? unbroadcast(mul(g!, a!), b!.shape) : undefined,
+  ],
+
+  sigmoid: ({ inputs: [x] }, [g]) => {
+    const s = sigmoid(x!);
+    return [mul(g!, sub(s, mul(s, s)))];
+  },
+
+  // d silu(x) = s + y (1 - s), with s = sigmoid(x) and y = x s: s + (y - y s)
+  silu: ({ inputs: [x], outputs: [y] }, [g]) => {
+    const s = sigmoid(x!);
+    return [mul(g!, add(s, sub(y!, mul(y!, s))))];
+  },
+
+  matmul: ({ inputs: [a, b], attrs }, [g], [wa, wb]) => {
+    const { transA, transB, alpha } = attrs as { transA: boolean; transB: boolean; alpha: number };
+    const da = () =>
+      transA ? matmul(b!, g!, { transA: transB, transB: true, alpha }) : matmul(g!, b!, { transB: !transB, alpha });
+    const db = () =>
+      transB ? matmul(g!, a!, { transA: true, transB: transA, alpha }) : matmul(a!, g!, { transA: !transA, alpha });
+    return [wa ? unbroadcast(da(), a!.shape) : undefined, wb ? unbroadcast(db(), b!.shape) : undefined];
+  },
+
+  addmm: (node, [g], [wc, wa, wb]) => {
+    const product = { ...node, inputs: node.inputs.slice(1), attrs: { ...node.attrs, alpha: 1 } };
+    return [wc ? g : undefined, ...gradients.matmul!(product, [g], [!!wa, !!wb])];
+  },
+
+  // The weight is frozen: the gradient of x is the same kind of product with the transposed weight.
+  int8Linear: ({ inputs, attrs }, [g]) => {
+    const [w1, s1, rotation] = inputs.slice(attrs.rotateInput ? 4 : 3);
+    if (attrs.backward === 'float') return [matmul(g!, w1!)];
+    if (attrs.backward !== 'int8') throw new Error('int8Linear: no backward weight was given');
+    const rotated = rotation ? rotateBlocks(g!, rotation, attrs.rotateGrad as number) : g!;
+    return [int8Linear(rotated, { w: w1!, scale: s1! })];
+  },
+
+  reshape: ({ inputs: [a] }, [g]) => [reshape(g!, a!.shape)],
+
+  transpose: ({ attrs }, [g]) => {
+    const perm = attrs.perm as number[];
+    return [
+      transpose(
+        g!,
+        perm.map((_, i) => perm.indexOf(i)),
+      ),
+    ];
+  },
+
+  split: ({ outputs }, grads) => [
+    concat(
+      outputs.map((o, i) => grads[i] ?? scale(o, 0)),
+      -1,
+    ),
+  ],
+
+  // Only the last axis can be cut again; other axes go through a transpose.
+  concat: ({ inputs, attrs }, [g], wanted) => {
+    const axis = attrs.axis as number;
+    const last = g!.shape.length - 1;
+    const sizes = inputs.map((i) => i.shape[axis]!);
+    if (sizes.some((s) => typeof s !== 'number')) throw new Error('concat: no gradient along a symbolic axis');
+    const swap = g!.shape.map((_, i) => (i === axis ? last : i === last ? axis : i));
+    const pieces = split(axis === last ? g! : transpose(g!, swap), sizes as number[]);
+    return pieces.map((p, i) => (wanted[i] ? (axis === last ? p : transpose(p, swap)) : undefined));
+  },
+
+  reduceSum: ({ inputs: [a], attrs }, [g]) => {
+    const axes = attrs.axes as number[];
+    const kept = attrs.keep
+      ? g!
+      : reshape(
+          g!,
+          a!.shape.map((d, i) => (axes.includes(i) ? 1 : d)),
+        );
+    return [add(kept, scale(a!, 0))];
+  },
+
+  gatherRows: ({ inputs: [table, index] }, [g]) => [scatterRows(g!, index!, table!)],
+
+  scatterRows: ({ inputs: [, index] }, [g]) => [gatherRows(g!, index!)],
+
+  softmax: ({ outputs: [y] }, [g]) => {
+    const gy = mul(g!, y!);
+    return [sub(gy, mul(y!, lastAxisSum(gy)))];
+  },
+
+  // dx = inv * (gw - x * mean(gw * x) * inv^2); the norm's weight is frozen, `inv` is never an output of a model.
+  rmsNorm: ({ inputs: [x, weight], outputs: [, inv] }, [g]) => {
+    const gw = weight ? mul(g!, weight) : g!;
+    const mean = scale(lastAxisSum(mul(gw, x!)), 1 / Number(x!.shape.at(-1)));
+    return [mul(inv!, sub(gw, mul(x!, mul(mean, mul(inv!, inv!)))))];
+  },
+
+  rotary: ({ inputs: [, positions, cos, sin], attrs }, [g]) => [rotary(g!, positions!, cos!, sin!, !attrs.inverse)],
+
+  crossEntropy: ({ inputs: [, labels, weights], outputs: [, probs] }, [g]) => [
+    crossEntropyGrad(probs!, labels!, mul(weights!, g!)),
+  ],
+};
+
+/** The ops that only the weights' preparation or a gradient uses: nothing is differentiated through them. */
+export const notDifferentiable = new Set(['causalMask', 'quantizeRows', 'crossEntropyGrad']);

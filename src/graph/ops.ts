@@ -1,0 +1,272 @@
+// The ops: what they mean, and the shapes they accept. Kernels are onnxruntime's (emit.ts), gradients are one table
+// (gradients.ts). Rows are tokens almost everywhere: [tokens, width].
+import { addDims, broadcast, type Dim, elements, type Shape, ShapeError, sameShape, showShape } from './shape.ts';
+import { type Attrs, type DType, makeNode, scalar, type Value } from './value.ts';
+
+const one = (op: string, inputs: readonly Value[], attrs: Attrs, shape: Shape, dtype: DType = 'float32'): Value =>
+  makeNode(op, inputs, attrs, [{ dtype, shape }]).outputs[0]!;
+
+function need(op: string, ok: boolean, detail: () => string): void {
+  if (!ok) throw new ShapeError(op, detail());
+}
+
+// ---- elementwise, with numpy broadcasting
+
+export const add = (a: Value, b: Value) => one('add', [a, b], {}, broadcast('add', a.shape, b.shape));
+export const sub = (a: Value, b: Value) => one('sub', [a, b], {}, broadcast('sub', a.shape, b.shape));
+export const mul = (a: Value, b: Value) => one('mul', [a, b], {}, broadcast('mul', a.shape, b.shape));
+export const scale = (a: Value, factor: number) => mul(a, scalar(factor));
+export const sigmoid = (a: Value) => one('sigmoid', [a], {}, a.shape);
+/** x * sigmoid(x) (Hendrycks & Gimpel 2016). */
+export const silu = (a: Value) => one('silu', [a], {}, a.shape);
+
+// ---- products
+
+export interface MatmulOptions {
+  transA?: boolean;
+  transB?: boolean;
+  /** Factor on the product. */
+  alpha?: number;
+}
+
+function productShape(op: string, a: Value, b: Value, o: MatmulOptions): Dim[] {
+  const show = () => `${showShape(a.shape)}${o.transA ? 'ᵀ' : ''} x ${showShape(b.shape)}${o.transB ? 'ᵀ' : ''}`;
+  need(op, a.shape.length >= 2 && b.shape.length >= 2, () => `${show()}: both need at least two axes`);
+  const [rows, innerA] = o.transA ? [a.shape.at(-1)!, a.shape.at(-2)!] : [a.shape.at(-2)!, a.shape.at(-1)!];
+  const [innerB, columns] = o.transB ? [b.shape.at(-1)!, b.shape.at(-2)!] : [b.shape.at(-2)!, b.shape.at(-1)!];
+  need(op, innerA === innerB, () => `${show()}: inner sizes ${innerA} and ${innerB} differ`);
+  return [...broadcast(op, a.shape.slice(0, -2), b.shape.slice(0, -2)), rows, columns];
+}
+
+/** alpha * op(a) op(b) over the last two axes; leading axes broadcast. */
+export function matmul(a: Value, b: Value, options: MatmulOptions = {}): Value {
+  const attrs = { transA: !!options.transA, transB: !!options.transB, alpha: options.alpha ?? 1 };
+  return one('matmul', [a, b], attrs, productShape('matmul', a, b, options));
+}
+
+/** c + op(a) op(b), two axes each. */
+export function addmm(c: Value, a: Value, b: Value, options: Omit<MatmulOptions, 'alpha'> = {}): Value {
+  const shape = productShape('addmm', a, b, options);
+  need('addmm', shape.length === 2 && sameShape(c.shape, shape), () => {
+    return `adds ${showShape(c.shape)} to a product of shape ${showShape(shape)}`;
+  });
+  return one('addmm', [c, a, b], { transA: !!options.transA, transB: !!options.transB }, shape);
+}
+
+/** A matrix whose columns were quantised: `w` int8 [in, out], `scale` float32 [out]; the weight is w * scale. */
+export interface Int8Matrix {
+  w: Value;
+  scale: Value;
+}
+
+export interface Int8Options {
+  /** x is rotated by this [block, block] (see `rotateBlocks`) before it is quantised; `matrix` must be for rotated x. */
+  rotateInput?: Value;
+  /**
+   * What the gradient with respect to (unrotated) x is computed with: the transposed weight as int8 [out, in], for which
+   * the leading `columns` of the gradient are first rotated by `rotation`; or the weight as float32 [out, in].
+   */
+  backward?: { int8: Int8Matrix; rotation?: Value; columns?: number } | { float: Value };
+}
+
+/**
+ * x [rows, in] times an int8 matrix, with x itself quantised per row to 8 bits: result float32 [rows, out].
+ * The backward operands are inputs of the node so that graph walks see them; the forward never reads them.
+ */
+export function int8Linear(x: Value, matrix: Int8Matrix, options: Int8Options = {}): Value {
+  need('int8Linear', x.shape.length === 2 && x.shape[1] === matrix.w.shape[0], () => {
+    return `${showShape(x.shape)} x ${showShape(matrix.w.shape)} int8: inner sizes differ`;
+  });
+  const out = matrix.w.shape[1]!;
+  need('int8Linear', sameShape(matrix.scale.shape, [out]), () => {
+    return `scale ${showShape(matrix.scale.shape)} for ${out} columns`;
+  });
+  const { rotateInput, backward } = options;
+  const inputs = [x, matrix.w, matrix.scale, ...(rotateInput ? [rotateInput] : [])];
+  const attrs = { rotateInput: !!rotateInput, backward: 'none', rotateGrad: 0 };
+  if (backward && 'float' in backward) {
+    inputs.push(backward.float);
+    attrs.backward = 'float';
+  } else if (backward) {
+    inputs.push(backward.int8.w, backward.int8.scale);
+    attrs.backward = 'int8';
+    if (backward.rotation) {
+      inputs.push(backward.rotation);
+      attrs.rotateGrad = backward.columns ?? Number(out);
+    }
+  }
+  return one('int8Linear', inputs, attrs, [x.shape[0]!, out]);
+}
+
+/** Per-row symmetric quantisation of x [rows, n]: int8 codes and their scale [rows], x ~ codes * scale. */
+export function quantizeRows(x: Value): { codes: Value; scale: Value } {
+  need('quantizeRows', x.shape.length === 2, () => `${showShape(x.shape)} has not two axes`);
+  const node = makeNode('quantizeRows', [x], {}, [
+    { dtype: 'int8', shape: x.shape },
+    { dtype: 'float32', shape: [x.shape[0]!] },
+  ]);
+  return { codes: node.outputs[0]!, scale: node.outputs[1]! };
+}
+
+// ---- layout
+
+export function reshape(a: Value, shape: Shape): Value {
+  const from = elements(a.shape);
+  const to = elements(shape);
+  need('reshape', from.fixed === to.fixed && from.symbols === to.symbols, () => {
+    return `${showShape(a.shape)} and ${showShape(shape)} hold different numbers of elements`;
+  });
+  return sameShape(a.shape, shape) ? a : one('reshape', [a], { shape: [...shape] }, shape, a.dtype);
+}
+
+export function transpose(a: Value, perm: readonly number[]): Value {
+  need('transpose', [...perm].sort().join() === a.shape.map((_, i) => i).join(), () => {
+    return `permutation ${showShape(perm)} does not fit ${showShape(a.shape)}`;
+  });
+  return one(
+    'transpose',
+    [a],
+    { perm },
+    perm.map((p) => a.shape[p]!),
+    a.dtype,
+  );
+}
+
+/** Cuts the last axis into pieces of the given sizes. */
+export function split(a: Value, sizes: readonly number[]): readonly Value[] {
+  const total = sizes.reduce((x, y) => x + y, 0);
+  need('split', a.shape.at(-1) === total, () => `pieces ${showShape(sizes)} of a last axis of ${a.shape.at(-1)}`);
+  if (sizes.length === 1) return [a];
+  const outputs = sizes.map((s) => ({ dtype: a.dtype, shape: [...a.shape.slice(0, -1), s] }));
+  return makeNode('split', [a], { sizes }, outputs).outputs;
+}
+
+export function concat(parts: readonly Value[], axis: number): Value {
+  const first = parts[0]!;
+  const at = axis < 0 ? axis + first.shape.length : axis;
+  for (const p of parts) {
+    const agrees = p.shape.length === first.shape.length && p.shape.every((d, i) => i === at || d === first.shape[i]);
+    need('concat', agrees, () => `${showShape(first.shape)} and ${showShape(p.shape)} differ outside axis ${at}`);
+  }
+  if (parts.length === 1) return first;
+  const sum = addDims(parts.map((p) => p.shape[at]!));
+  return one(
+    'concat',
+    parts,
+    { axis: at },
+    first.shape.map((d, i) => (i === at ? sum : d)),
+    first.dtype,
+  );
+}
+
+/** Sum over `axes`; `keep` leaves them as size 1. */
+export function reduceSum(a: Value, axes: readonly number[], keep = true): Value {
+  if (axes.length === 0) return a;
+  const at = axes.map((x) => (x < 0 ? x + a.shape.length : x));
+  const shape = a.shape.flatMap((d, i) => (at.includes(i) ? (keep ? [1] : []) : [d]));
+  return one('reduceSum', [a], { axes: at, keep }, shape);
+}
+
+/** Rows of a table [n, width] by index [m] (int64): [m, width]. */
+export function gatherRows(table: Value, index: Value): Value {
+  need('gatherRows', table.shape.length === 2 && index.shape.length === 1, () => {
+    return `table ${showShape(table.shape)}, index ${showShape(index.shape)}`;
+  });
+  return one('gatherRows', [table, index], {}, [index.shape[0]!, table.shape[1]!]);
+}
+
+/** Zeros of the shape of `like` [n, width], with the rows [m, width] added at `index` [m]; indices may repeat. */
+export function scatterRows(rows: Value, index: Value, like: Value): Value {
+  need('scatterRows', rows.shape[1] === like.shape[1] && rows.shape[0] === index.shape[0], () => {
+    return `rows ${showShape(rows.shape)} at ${showShape(index.shape)} into ${showShape(like.shape)}`;
+  });
+  return one('scatterRows', [rows, index, like], {}, like.shape);
+}
+
+// ---- the pieces of a transformer
+
+/** Softmax over the last axis. */
+export const softmax = (a: Value) => one('softmax', [a], {}, a.shape);
+
+/**
+ * What is added to scores so that a query sees only keys up to its own index: 0 where keyIndex <= queryIndex, at most
+ * -1e9 elsewhere. queryIndex [queries], keyIndex [keys], as float32: [queries, keys].
+ */
+export function causalMask(queryIndex: Value, keyIndex: Value): Value {
+  need('causalMask', queryIndex.shape.length === 1 && keyIndex.shape.length === 1, () => {
+    return `indices ${showShape(queryIndex.shape)} and ${showShape(keyIndex.shape)}`;
+  });
+  return one('causalMask', [queryIndex, keyIndex], {}, [queryIndex.shape[0]!, keyIndex.shape[0]!]);
+}
+
+/**
+ * RMSNorm (Zhang & Sennrich 2019) over the last axis: y = x * inv * weight with inv = 1 / sqrt(mean(x^2) + eps).
+ * Without a weight y = x * inv.
+ */
+export function rmsNorm(x: Value, weight: Value | undefined, eps: number): { y: Value; inv: Value } {
+  const width = x.shape.at(-1)!;
+  need('rmsNorm', !weight || sameShape(weight.shape, [width]), () => {
+    return `weight ${showShape(weight!.shape)} for rows of ${width}`;
+  });
+  const node = makeNode('rmsNorm', weight ? [x, weight] : [x], { eps }, [
+    { dtype: 'float32', shape: x.shape },
+    { dtype: 'float32', shape: [...x.shape.slice(0, -1), 1] },
+  ]);
+  return { y: node.outputs[0]!, inv: node.outputs[1]! };
+}
+
+/**
+ * Rotary position embedding (Su et al. 2021), half-split pairing as in Hugging Face checkpoints.
+ * x [tokens, heads * headDim], positions [1, tokens] int64, cos and sin [maxPositions, headDim / 2].
+ * `inverse` turns by the negative angle: it is the gradient.
+ */
+export function rotary(x: Value, positions: Value, cos: Value, sin: Value, inverse = false): Value {
+  const headDim = Number(cos.shape[1]) * 2;
+  need('rotary', x.shape.length === 2 && Number(x.shape[1]) % headDim === 0 && sameShape(cos.shape, sin.shape), () => {
+    return `x ${showShape(x.shape)} with tables ${showShape(cos.shape)} and ${showShape(sin.shape)}`;
+  });
+  return one('rotary', [x, positions, cos, sin], { inverse }, x.shape);
+}
+
+/**
+ * Weighted token cross-entropy: logits [rows, vocab], labels [rows, 1] int64, weights [rows, 1].
+ * loss = sum of weights * -log softmax(logits)[label]; a token's loss is bounded by 87 (float32's smallest probability).
+ */
+export function crossEntropy(logits: Value, labels: Value, weights: Value): { loss: Value; probs: Value } {
+  const rows = logits.shape[0]!;
+  need('crossEntropy', sameShape(labels.shape, [rows, 1]) && sameShape(weights.shape, [rows, 1]), () => {
+    return `logits ${showShape(logits.shape)}, labels ${showShape(labels.shape)}, weights ${showShape(weights.shape)}`;
+  });
+  const node = makeNode('crossEntropy', [logits, labels, weights], {}, [
+    { dtype: 'float32', shape: [] },
+    { dtype: 'float32', shape: logits.shape },
+  ]);
+  return { loss: node.outputs[0]!, probs: node.outputs[1]! };
+}
+
+/** (probs - onehot(labels)) * weights: the gradient of `crossEntropy` with respect to the logits. */
+export const crossEntropyGrad = (probs: Value, labels: Value, weights: Value) =>
+  one('crossEntropyGrad', [probs, labels, weights], {}, probs.shape);
+
+/**
+ * Multiplies each block of the last axis with an orthonormal matrix `rotation` [block, block]:
+ * spreads outliers over a block before it is quantised (QuaRot, Ashkboos et al. 2024). Columns from `count` on stay.
+ */
+export function rotateBlocks(x: Value, rotation: Value, count = Number(x.shape.at(-1))): Value {
+  const width = Number(x.shape.at(-1));
+  const block = Number(rotation.shape[0]);
+  need('rotateBlocks', count % block === 0 && count <= width, () => {
+    return `${count} of ${width} columns in blocks of ${block}`;
+  });
+  if (count < width) {
+    const [head, tail] = split(x, [count, width - count]);
+    return concat([rotateBlocks(head!, rotation), tail!], -1);
+  }
+  const rows = x.shape[0]!;
+  const perRow = width / block;
+  const flat = reshape(x, [
+    typeof rows === 'number' ? rows * perRow : perRow === 1 ? rows : `${perRow}*${rows}`,
+    block,
+  ]);
+  return reshape(matmul(flat, rotation), x.shape);
+}

@@ -1,0 +1,127 @@
+// The LLaMA forward pass (Touvron et al. 2023), declared once for training and for inference. Rows are tokens of any
+// number of sequences; only `attention` knows which keys a query may see, so it runs once a sequence.
+
+import type { Value } from '../graph/index.ts';
+import {
+  add,
+  concat,
+  input,
+  matmul,
+  mul,
+  reshape,
+  rmsNorm,
+  rotary,
+  silu,
+  softmax,
+  split,
+  transpose,
+} from '../graph/index.ts';
+import type { LlamaConfig } from './config.ts';
+
+/** A projection with whatever belongs to it: frozen weight in some precision, adapter, dropout. */
+export type Projection = (x: Value) => Value;
+
+/** The fused matrices of a layer, in the order in which data meets them. */
+export const sites = {
+  qkv: { block: 'self_attn', modules: ['q_proj', 'k_proj', 'v_proj'] },
+  o: { block: 'self_attn', modules: ['o_proj'] },
+  gateUp: { block: 'mlp', modules: ['gate_proj', 'up_proj'] },
+  down: { block: 'mlp', modules: ['down_proj'] },
+} as const;
+
+export type SiteName = keyof typeof sites;
+export type ModuleName = (typeof sites)[SiteName]['modules'][number];
+export const siteNames = Object.keys(sites) as SiteName[];
+export const moduleNames = siteNames.flatMap((s): readonly ModuleName[] => sites[s].modules);
+
+/** Output and input width of one projection. */
+export function moduleShape(c: LlamaConfig, module: ModuleName): { out: number; in: number } {
+  const query = c.heads * c.headDim;
+  const key = c.kvHeads * c.headDim;
+  switch (module) {
+    case 'q_proj':
+      return { out: query, in: c.hiddenSize };
+    case 'k_proj':
+    case 'v_proj':
+      return { out: key, in: c.hiddenSize };
+    case 'o_proj':
+      return { out: c.hiddenSize, in: query };
+    case 'gate_proj':
+    case 'up_proj':
+      return { out: c.intermediateSize, in: c.hiddenSize };
+    case 'down_proj':
+      return { out: c.hiddenSize, in: c.intermediateSize };
+  }
+}
+
+/** Output and input width of a site: its modules stacked. */
+export function siteShape(c: LlamaConfig, site: SiteName): { out: number; in: number } {
+  const shapes = sites[site].modules.map((m) => moduleShape(c, m));
+  return { out: shapes.reduce((n, s) => n + s.out, 0), in: shapes[0]!.in };
+}
+
+export interface Rope {
+  /** [1, tokens] int64 */
+  positions: Value;
+  /** [maxPositions, headDim / 2] */
+  cos: Value;
+  sin: Value;
+}
+
+export const ropeInputs = (c: LlamaConfig, tokens = 'tokens'): Rope => ({
+  positions: input('positions', [1, tokens], 'int64'),
+  cos: input('cos', ['maxPositions', c.headDim / 2]),
+  sin: input('sin', ['maxPositions', c.headDim / 2]),
+});
+
+/**
+ * First third of a layer: x [tokens, hidden] to queries [tokens, heads * headDim], keys and values
+ * [tokens, kvHeads * headDim], positions applied. `norm` may be absent when it is folded into `qkv`.
+ */
+export function attentionInput(c: LlamaConfig, x: Value, norm: Value | undefined, qkv: Projection, rope: Rope) {
+  const h = rmsNorm(x, norm, c.rmsNormEps).y;
+  const [q, k, v] = split(
+    qkv(h),
+    sites.qkv.modules.map((m) => moduleShape(c, m).out),
+  );
+  const turn = (t: Value) => rotary(t, rope.positions, rope.cos, rope.sin);
+  return { q: turn(q!), k: turn(k!), v: v! };
+}
+
+/**
+ * Second third, for one sequence: q [queries, heads * headDim] against k, v [keys, kvHeads * headDim].
+ * `mask` [queries, keys] is added to the scores: 0 where a query may look, very negative where not.
+ * Grouped queries are folded into rows, so keys and values are never repeated.
+ */
+export function attention(c: LlamaConfig, q: Value, k: Value, v: Value, mask: Value): Value {
+  const { kvHeads, headDim } = c;
+  const group = c.heads / kvHeads;
+  const [queries, keys] = mask.shape as [string, string];
+  const perGroup = [kvHeads, group === 1 ? queries : `${group}*${queries}`] as const;
+  const rows = reshape(transpose(reshape(q, [queries, kvHeads, group, headDim]), [1, 2, 0, 3]), [...perGroup, headDim]);
+  const kh = transpose(reshape(k, [keys, kvHeads, headDim]), [1, 0, 2]);
+  const vh = transpose(reshape(v, [keys, kvHeads, headDim]), [1, 0, 2]);
+  const scores = matmul(rows, kh, { transB: true, alpha: 1 / Math.sqrt(headDim) });
+  const masked = add(scores, concat(new Array<Value>(group).fill(mask), 0)); // the same for each head of the group
+  const mixed = matmul(softmax(masked), vh); // [kvHeads, group * queries, headDim]
+  const heads = transpose(reshape(mixed, [kvHeads, group, queries, headDim]), [2, 0, 1, 3]);
+  return reshape(heads, [queries, c.heads * headDim]);
+}
+
+/** Last third: the attention's result o [tokens, heads * headDim] and the SwiGLU block (Shazeer 2020), with residuals. */
+export function attentionOutput(
+  c: LlamaConfig,
+  x: Value,
+  o: Value,
+  layer: { o: Projection; norm: Value | undefined; gateUp: Projection; down: Projection },
+): Value {
+  const x1 = add(x, layer.o(o));
+  const h = rmsNorm(x1, layer.norm, c.rmsNormEps).y;
+  const [gate, up] = split(layer.gateUp(h), [c.intermediateSize, c.intermediateSize]);
+  return add(x1, layer.down(mul(silu(gate!), up!)));
+}
+
+/** Final norm and output head: x [rows, hidden] to logits [rows, vocab]. */
+export function outputHead(c: LlamaConfig, x: Value, norm: Value | undefined, head: Projection): Value {
+  return head(rmsNorm(x, norm, c.rmsNormEps).y);
+}

@@ -1,0 +1,130 @@
+// LoRA adapters as PEFT writes and reads them: adapter_config.json + adapter_model.safetensors.
+// https://huggingface.co/docs/peft/developer_guides/checkpoint
+import { HuacayaError } from '../base/index.ts';
+import { encodeSafetensors, type TensorFile } from '../formats/index.ts';
+import type { LlamaConfig } from './config.ts';
+import { type ModuleName, moduleNames } from './llama.ts';
+import { checkLoraConfig, type LoraConfig, type LoraLayout, loraLayout, loraTensorName } from './lora.ts';
+
+export const adapterConfigFile = 'adapter_config.json';
+export const adapterWeightsFile = 'adapter_model.safetensors';
+
+export interface Adapter {
+  layout: LoraLayout;
+  params: Float32Array;
+  /** What the adapter was trained on, as its config says. */
+  baseModel: string;
+}
+
+const broken = (where: string, detail: string, hint?: string) =>
+  new HuacayaError('BAD_ADAPTER', `${where}: ${detail}`, hint ? { hint } : {});
+
+/** An adapter that does nothing, or harm, is never written: users found out weeks later. @throws HuacayaError. */
+export function checkAdapter(where: string, layout: LoraLayout, params: Float32Array): void {
+  let alive = false;
+  for (const t of layout.tensors) {
+    for (let i = t.offset; i < t.offset + t.shape[0] * t.shape[1]; i++) {
+      if (!Number.isFinite(params[i]!)) throw broken(where, `${loraTensorName(t)} holds ${params[i]}`);
+      if (t.kind === 'B' && params[i] !== 0) alive = true;
+    }
+  }
+  if (!alive) throw broken(where, 'every lora_B is zero: the adapter would change nothing');
+}
+
+/** The text of adapter_config.json. */
+export function adapterConfigJson(config: LoraConfig, baseModel: string): string {
+  const fields: Record<string, unknown> = {
+    base_model_name_or_path: baseModel,
+    bias: 'none',
+    fan_in_fan_out: false,
+    inference_mode: true,
+    init_lora_weights: true,
+    lora_alpha: config.alpha,
+    lora_dropout: config.dropout,
+    modules_to_save: null,
+    peft_type: 'LORA',
+    r: config.r,
+    target_modules: [...config.targetModules].sort(),
+    task_type: 'CAUSAL_LM',
+    use_rslora: config.useRslora,
+  };
+  return `${JSON.stringify(fields, null, 2)}\n`;
+}
+
+/** The bytes of adapter_model.safetensors. @throws HuacayaError BAD_ADAPTER, see `checkAdapter`. */
+export function adapterWeights(layout: LoraLayout, params: Float32Array): Uint8Array {
+  checkAdapter(adapterWeightsFile, layout, params);
+  const tensors = layout.tensors.map((t) => ({
+    name: loraTensorName(t),
+    dtype: 'F32' as const,
+    shape: [...t.shape],
+    data: params.slice(t.offset, t.offset + t.shape[0] * t.shape[1]),
+  }));
+  return encodeSafetensors(tensors, { format: 'pt' });
+}
+
+/** Settings that change what an adapter computes and that this version does not know. */
+const unsupported: Record<string, (value: unknown) => boolean> = {
+  use_dora: (v) => v === true,
+  bias: (v) => v !== 'none' && v !== undefined,
+  fan_in_fan_out: (v) => v === true,
+  modules_to_save: (v) => Array.isArray(v) && v.length > 0,
+  rank_pattern: (v) => typeof v === 'object' && v !== null && Object.keys(v).length > 0,
+  alpha_pattern: (v) => typeof v === 'object' && v !== null && Object.keys(v).length > 0,
+  layers_to_transform: (v) => v !== null && v !== undefined,
+};
+
+/** @throws HuacayaError BAD_ADAPTER, USAGE. */
+export function loraConfigFromJson(where: string, json: unknown): { config: LoraConfig; baseModel: string } {
+  if (typeof json !== 'object' || json === null) throw broken(where, 'is not a JSON object');
+  const c = json as Record<string, unknown>;
+  if (c.peft_type !== 'LORA') throw broken(where, `peft_type is ${JSON.stringify(c.peft_type)}, not "LORA"`);
+  for (const [key, hit] of Object.entries(unsupported)) {
+    if (hit(c[key])) throw broken(where, `${key} = ${JSON.stringify(c[key])} is not supported by this version`);
+  }
+  const targets = Array.isArray(c.target_modules) ? c.target_modules : [];
+  const unknown = targets.find((m) => !moduleNames.includes(m));
+  if (targets.length === 0 || unknown !== undefined) {
+    throw broken(where, `target_modules is ${JSON.stringify(c.target_modules)}`, `Known: ${moduleNames.join(', ')}.`);
+  }
+  const config = checkLoraConfig({
+    r: Number(c.r ?? 8),
+    alpha: Number(c.lora_alpha ?? 8),
+    dropout: Number(c.lora_dropout ?? 0),
+    targetModules: targets as ModuleName[],
+    useRslora: c.use_rslora === true,
+  });
+  return { config, baseModel: typeof c.base_model_name_or_path === 'string' ? c.base_model_name_or_path : '' };
+}
+
+/**
+ * Reads an adapter's tensors for a model.
+ * @throws HuacayaError BAD_ADAPTER naming the tensor that is missing, has another shape, or is not expected.
+ */
+export async function readAdapter(file: TensorFile, json: unknown, model: LlamaConfig): Promise<Adapter> {
+  const { config, baseModel } = loraConfigFromJson(file.name, json);
+  const layout = loraLayout(model, config);
+  const params = new Float32Array(layout.size);
+  if (file.tensors.size === 0) {
+    throw broken(file.name, 'holds no tensors', 'An empty adapter was saved: it has to be trained again.');
+  }
+  for (const t of layout.tensors) {
+    const name = loraTensorName(t);
+    const found = file.tensors.get(name);
+    const trainedOn = baseModel ? `The adapter was trained on ${baseModel}.` : undefined;
+    if (!found) throw broken(file.name, `has no tensor ${name}`, trainedOn);
+    if (found.shape.join() !== t.shape.join()) {
+      throw broken(
+        file.name,
+        `${name} has shape [${found.shape.join(', ')}], this model needs [${t.shape.join(', ')}]`,
+        trainedOn,
+      );
+    }
+    params.set(await file.readFloat32(name), t.offset);
+  }
+  if (file.tensors.size !== layout.tensors.length) {
+    const extra = [...file.tensors.keys()].find((n) => !layout.tensors.some((t) => loraTensorName(t) === n));
+    throw broken(file.name, `holds a tensor that its config does not explain: ${extra}`);
+  }
+  return { layout, params, baseModel };
+}

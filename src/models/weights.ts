@@ -1,0 +1,177 @@
+// The weights of a model by what they are, whatever the file calls them.
+import { HuacayaError } from '../base/index.ts';
+import type { LlamaConfig } from './config.ts';
+import { type ModuleName, moduleShape, type SiteName, sites } from './llama.ts';
+
+export type WeightRole =
+  | { kind: 'embedding' | 'finalNorm' | 'head' }
+  | { kind: 'attentionNorm' | 'mlpNorm'; layer: number }
+  | { kind: 'projection'; layer: number; module: ModuleName };
+
+/** Reads weights as float32, always in Hugging Face's layout: projections [out, in], q and k rows half-split. */
+export interface WeightSource {
+  /** @param rows only rows [first, last) of a matrix. */
+  read(role: WeightRole, rows?: readonly [number, number]): Promise<Float32Array>;
+  /** Divisors of the rotary frequencies, where the file carries them. */
+  ropeFactors(): Promise<Float32Array | undefined>;
+  close(): Promise<void>;
+}
+
+/** The part of a tensor file that weights are read from. */
+export interface TensorReader {
+  readonly name: string;
+  readonly tensors: ReadonlyMap<string, { shape: readonly number[] }>;
+  readFloat32(name: string, rowStart?: number, rowEnd?: number): Promise<Float32Array>;
+  close(): Promise<void>;
+}
+
+export function expectedShape(c: LlamaConfig, role: WeightRole): number[] {
+  switch (role.kind) {
+    case 'embedding':
+    case 'head':
+      return [c.vocabSize, c.hiddenSize];
+    case 'projection': {
+      const s = moduleShape(c, role.module);
+      return [s.out, s.in];
+    }
+    default:
+      return [c.hiddenSize];
+  }
+}
+
+const huggingFaceName = (role: WeightRole): string => {
+  switch (role.kind) {
+    case 'embedding':
+      return 'model.embed_tokens.weight';
+    case 'finalNorm':
+      return 'model.norm.weight';
+    case 'head':
+      return 'lm_head.weight';
+    case 'attentionNorm':
+      return `model.layers.${role.layer}.input_layernorm.weight`;
+    case 'mlpNorm':
+      return `model.layers.${role.layer}.post_attention_layernorm.weight`;
+    case 'projection': {
+      const site = Object.values(sites).find((s) => (s.modules as readonly string[]).includes(role.module))!;
+      return `model.layers.${role.layer}.${site.block}.${role.module}.weight`;
+    }
+  }
+};
+
+const ggufModule: Record<ModuleName, string> = {
+  q_proj: 'attn_q',
+  k_proj: 'attn_k',
+  v_proj: 'attn_v',
+  o_proj: 'attn_output',
+  gate_proj: 'ffn_gate',
+  up_proj: 'ffn_up',
+  down_proj: 'ffn_down',
+};
+
+const ggufName = (role: WeightRole): string => {
+  switch (role.kind) {
+    case 'embedding':
+      return 'token_embd.weight';
+    case 'finalNorm':
+      return 'output_norm.weight';
+    case 'head':
+      return 'output.weight';
+    case 'attentionNorm':
+      return `blk.${role.layer}.attn_norm.weight`;
+    case 'mlpNorm':
+      return `blk.${role.layer}.ffn_norm.weight`;
+    case 'projection':
+      return `blk.${role.layer}.${ggufModule[role.module]}.weight`;
+  }
+};
+
+function checkTensor(file: TensorReader, c: LlamaConfig, role: WeightRole, name: string): void {
+  const found = file.tensors.get(name);
+  if (!found) {
+    throw new HuacayaError('MISSING_TENSOR', `${file.name}: has no tensor ${name}`, {
+      hint: 'The checkpoint is incomplete: download it again.',
+    });
+  }
+  const expected = expectedShape(c, role);
+  if (found.shape.join() !== expected.join()) {
+    throw new HuacayaError(
+      'WRONG_SHAPE',
+      `${file.name}: ${name} has shape [${found.shape.join(', ')}], the configuration asks for [${expected.join(', ')}]`,
+      { hint: 'Configuration and weights belong to different models.' },
+    );
+  }
+}
+
+/** Every weight of a model, to check a checkpoint before anything is loaded. */
+export function* allRoles(c: LlamaConfig): Generator<WeightRole> {
+  yield { kind: 'embedding' };
+  for (let layer = 0; layer < c.layers; layer++) {
+    yield { kind: 'attentionNorm', layer };
+    yield { kind: 'mlpNorm', layer };
+    for (const s of Object.values(sites)) for (const module of s.modules) yield { kind: 'projection', layer, module };
+  }
+  yield { kind: 'finalNorm' };
+  if (!c.tiedHead) yield { kind: 'head' };
+}
+
+/**
+ * Weights of a safetensors checkpoint in Hugging Face's naming.
+ * @throws HuacayaError MISSING_TENSOR, WRONG_SHAPE: all names and shapes are checked here, before any is read.
+ */
+export function huggingFaceWeights(file: TensorReader, c: LlamaConfig): WeightSource {
+  for (const role of allRoles(c)) checkTensor(file, c, role, huggingFaceName(role));
+  return {
+    read: (role, rows) => file.readFloat32(huggingFaceName(effectiveRole(c, role)), rows?.[0], rows?.[1]),
+    ropeFactors: async () => undefined,
+    close: () => file.close(),
+  };
+}
+
+/** With a tied head, the head is the embedding. */
+const effectiveRole = (c: LlamaConfig, role: WeightRole): WeightRole =>
+  role.kind === 'head' && c.tiedHead ? { kind: 'embedding' } : role;
+
+/**
+ * Weights of a GGUF file. llama.cpp's converter stores each head's q and k rows as interleaved pairs
+ * (0, half, 1, half + 1, ...); reading puts them back into halves.
+ * @throws HuacayaError MISSING_TENSOR, WRONG_SHAPE.
+ */
+export function ggufWeights(file: TensorReader, c: LlamaConfig): WeightSource {
+  for (const role of allRoles(c)) checkTensor(file, c, role, ggufName(role));
+  return {
+    async read(role, rows) {
+      const name = ggufName(effectiveRole(c, role));
+      if (role.kind !== 'projection' || (role.module !== 'q_proj' && role.module !== 'k_proj')) {
+        return file.readFloat32(name, rows?.[0], rows?.[1]);
+      }
+      const whole = await file.readFloat32(name);
+      const [out, width] = expectedShape(c, role) as [number, number];
+      const halves = new Float32Array(whole.length);
+      const half = c.headDim / 2;
+      for (let row = 0; row < out; row++) {
+        const head = Math.floor(row / c.headDim);
+        const inHead = row % c.headDim;
+        const from = head * c.headDim + (inHead % half) * 2 + Math.floor(inHead / half);
+        halves.set(whole.subarray(from * width, (from + 1) * width), row * width);
+      }
+      return rows ? halves.subarray(rows[0] * width, rows[1] * width) : halves;
+    },
+    ropeFactors: async () =>
+      file.tensors.has('rope_freqs.weight') ? file.readFloat32('rope_freqs.weight') : undefined,
+    close: () => file.close(),
+  };
+}
+
+/** The matrix of a site: its modules' rows stacked, [out, in]. */
+export async function readSite(source: WeightSource, layer: number, site: SiteName): Promise<Float32Array> {
+  const parts: Float32Array[] = [];
+  for (const module of sites[site].modules) parts.push(await source.read({ kind: 'projection', layer, module }));
+  if (parts.length === 1) return parts[0]!;
+  const stacked = new Float32Array(parts.reduce((n, p) => n + p.length, 0));
+  let at = 0;
+  for (const p of parts) {
+    stacked.set(p, at);
+    at += p.length;
+  }
+  return stacked;
+}

@@ -1,0 +1,157 @@
+// Inference for one sequence at a time: a key/value cache that lives on the device, and the logits of the last token.
+import { createBreather, HuacayaError } from '../base/index.ts';
+import { type Bindings, type CompiledProgram, type DeviceBuffer, type View, view } from '../engine/index.ts';
+import { program } from '../graph/index.ts';
+import { type Adapter, siteNames } from '../models/index.ts';
+import { type AdapterImage, adapterImage } from './adapterImage.ts';
+import { causalIndices, int64Array } from './packInput.ts';
+import { cachedLayerOutputs, compileShared, logitsOutputs, noRanks, ranksKey, type SiteRanks } from './programs.ts';
+import type { ResidentModel } from './residentModel.ts';
+import { rows, Workspace } from './workspace.ts';
+
+/** Prompt tokens per forward pass: bounds the memory of a long prompt's scores. */
+const prefillChunk = 256;
+
+/** Keys and values of one sequence, per layer [capacity, kvHeads * headDim]. */
+export interface KvCache {
+  readonly keys: readonly DeviceBuffer[];
+  readonly values: readonly DeviceBuffer[];
+  readonly capacity: number;
+  /** Tokens held. */
+  length: number;
+}
+
+/** An adapter on the device, applied without being merged. */
+export interface ResidentAdapter {
+  readonly image: AdapterImage;
+  readonly parameters: DeviceBuffer;
+  readonly ranks: SiteRanks;
+}
+
+export class InferencePass {
+  readonly model: ResidentModel;
+  private readonly workspace: Workspace;
+  private readonly layerPrograms = new Map<string, Promise<CompiledProgram>>();
+  private readonly shared: Awaited<ReturnType<typeof compileShared>>;
+  private readonly logits: CompiledProgram;
+
+  private constructor(
+    model: ResidentModel,
+    shared: Awaited<ReturnType<typeof compileShared>>,
+    logits: CompiledProgram,
+  ) {
+    this.model = model;
+    this.workspace = new Workspace(model.runtime);
+    this.shared = shared;
+    this.logits = logits;
+  }
+
+  static async create(model: ResidentModel): Promise<InferencePass> {
+    const { runtime, config, basis } = model;
+    const logits = await runtime.compile(program('logits', logitsOutputs(config, basis)));
+    return new InferencePass(model, await compileShared(runtime, config), logits);
+  }
+
+  /** Puts an adapter on the device. */
+  async loadAdapter(adapter: Pick<Adapter, 'layout' | 'params'>): Promise<ResidentAdapter> {
+    const { runtime, config, basis, foldedNorms } = this.model;
+    const image = adapterImage(config, basis, adapter.layout, foldedNorms);
+    const parameters = runtime.upload(await image.fromParameters(adapter.params));
+    const ranks = Object.fromEntries(siteNames.map((s) => [s, image.at(0, s)?.rank ?? 0])) as unknown as SiteRanks;
+    return { image, parameters, ranks };
+  }
+
+  /** @throws HuacayaError TOO_LONG when the model has fewer positions than `capacity`. */
+  createCache(capacity: number): KvCache {
+    const { runtime, config: c, positions } = this.model;
+    if (capacity > positions) {
+      throw new HuacayaError('TOO_LONG', `prompt and answer need ${capacity} positions, the model has ${positions}`, {
+        hint: 'Shorten the prompt or ask for fewer new tokens.',
+      });
+    }
+    const width = c.kvHeads * c.headDim;
+    const buffers = () => Array.from({ length: c.layers }, () => runtime.alloc('float32', capacity * width));
+    return { keys: buffers(), values: buffers(), capacity, length: 0 };
+  }
+
+  freeCache(cache: KvCache): void {
+    for (const b of [...cache.keys, ...cache.values]) this.model.runtime.free(b);
+  }
+
+  /** Appends tokens to the cache and returns the logits after the last of them, [vocab]. */
+  async advance(cache: KvCache, ids: readonly number[], adapter?: ResidentAdapter): Promise<Float32Array> {
+    const { runtime, config: c } = this.model;
+    if (ids.length === 0 || cache.length + ids.length > cache.capacity) {
+      throw new Error(`internal: ${ids.length} tokens after ${cache.length} in a cache of ${cache.capacity}`);
+    }
+    let x!: View;
+    const most = Math.min(prefillChunk, this.model.positions);
+    for (let from = 0; from < ids.length; from += most) {
+      x = await this.chunk(cache, ids.slice(from, from + most), adapter);
+    }
+    const logits = this.workspace.get('logits', [1, c.vocabSize]);
+    const last = rows(x, x.shape[0]! - 1, 1);
+    runtime.run(this.logits, { ...this.model.head, ...this.model.shared, x: last }, { logits });
+    return (await runtime.read(logits)) as Float32Array;
+  }
+
+  private async layerProgram(ranks: SiteRanks): Promise<CompiledProgram> {
+    const key = ranksKey(ranks);
+    let made = this.layerPrograms.get(key);
+    if (!made) {
+      const { runtime, config, basis } = this.model;
+      made = runtime.compile(program(`layer.${key}`, cachedLayerOutputs(config, basis, { ranks })));
+      this.layerPrograms.set(key, made);
+    }
+    return made;
+  }
+
+  private adapterBindings(adapter: ResidentAdapter | undefined, layer: number): Bindings {
+    const bound: Record<string, View> = {};
+    if (!adapter) return bound;
+    for (const site of siteNames) {
+      const s = adapter.image.at(layer, site);
+      if (!s) continue;
+      bound[`${site}.A`] = view(adapter.parameters, [s.rank, s.shape.in], s.aOffset);
+      bound[`${site}.B`] = view(adapter.parameters, [s.shape.out, s.rank], s.bOffset);
+    }
+    return bound;
+  }
+
+  private async chunk(cache: KvCache, ids: readonly number[], adapter?: ResidentAdapter): Promise<View> {
+    const { runtime, config: c, embedding, layers, shared } = this.model;
+    const layerProgram = await this.layerProgram(adapter?.ranks ?? noRanks);
+    const tokens = ids.length;
+    const past = cache.length;
+    const width = c.kvHeads * c.headDim;
+    const index = this.workspace.get('ids', [tokens], 'int64');
+    const positions = this.workspace.get('positions', [1, tokens], 'int64');
+    runtime.write(index.buffer, int64Array(ids));
+    runtime.write(positions.buffer, int64Array(ids.map((_, i) => past + i)));
+    const turn = [this.workspace.get('x0', [tokens, c.hiddenSize]), this.workspace.get('x1', [tokens, c.hiddenSize])];
+    runtime.run(this.shared.gather, { table: embedding, index }, { rows: turn[0]! });
+    const breathe = createBreather();
+    for (let layer = 0; layer < c.layers; layer++) {
+      const keys = cache.keys[layer]!;
+      const values = cache.values[layer]!;
+      const feeds = {
+        ...shared,
+        ...layers[layer]!,
+        ...this.adapterBindings(adapter, layer),
+        ...causalIndices(this.model, tokens, past),
+        positions,
+        x: turn[layer % 2]!,
+        pastK: view(keys, [past, width]),
+        pastV: view(values, [past, width]),
+      };
+      runtime.run(layerProgram, feeds, {
+        y: turn[(layer + 1) % 2]!,
+        k: view(keys, [tokens, width], past * width),
+        v: view(values, [tokens, width], past * width),
+      });
+      await breathe();
+    }
+    cache.length += tokens;
+    return turn[c.layers % 2]!;
+  }
+}

@@ -1,0 +1,43 @@
+// Device memory that is taken once and used again: named buffers that only ever grow.
+
+import { type DeviceBuffer, elementCount, type Runtime, type View, view } from '../engine/index.ts';
+import type { DType } from '../graph/index.ts';
+
+const bytesOf: Record<DType, number> = { float32: 4, int64: 8, int8: 1, uint8: 1 };
+
+export class Workspace {
+  private readonly buffers = new Map<string, DeviceBuffer>();
+  private readonly runtime: Runtime;
+
+  constructor(runtime: Runtime) {
+    this.runtime = runtime;
+  }
+
+  /** A view of the buffer `name`, from its start. What it held before is lost when it has to grow. */
+  get(name: string, shape: readonly number[], dtype: DType = 'float32'): View {
+    const length = elementCount(shape);
+    let buffer = this.buffers.get(name);
+    if (!buffer || buffer.length < length) {
+      if (buffer) this.runtime.free(buffer);
+      buffer = this.runtime.alloc(dtype, length);
+      this.buffers.set(name, buffer);
+    }
+    return view(buffer, shape);
+  }
+
+  /** Memory held, in bytes. */
+  get bytes(): number {
+    return [...this.buffers.values()].reduce((n, b) => n + b.length * bytesOf[b.dtype], 0);
+  }
+
+  release(): void {
+    for (const b of this.buffers.values()) this.runtime.free(b);
+    this.buffers.clear();
+  }
+}
+
+/** Rows [start, start + count) of a two-axis view. */
+export function rows(v: View, start: number, count: number): View {
+  const width = v.shape[1]!;
+  return view(v.buffer, [count, width], v.offset + start * width);
+}

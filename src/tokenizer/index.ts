@@ -1,0 +1,4 @@
+export { type ChatMessage, type ChatOptions, renderChat } from './chatTemplate.ts';
+export { fromGguf } from './fromGguf.ts';
+export { fromTokenizerJson } from './fromTokenizerJson.ts';
+export type { DecodeOptions, EncodeOptions, StreamDecoder, Tokenizer } from './tokenizer.ts';
