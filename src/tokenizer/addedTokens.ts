@@ -20,7 +20,7 @@ export function createSplitter(
 ): AddedTokenSplitter {
   const byText = new Map<string, AddedToken>();
   for (const token of tokens) if (spelling(token) !== '') byText.set(spelling(token), token);
-  if (byText.size === 0) return (text) => [text];
+  if (byText.size === 0) return (text) => (text === '' ? [] : [text]);
   // The first alternative wins, so longer ones come first.
   const texts = [...byText.keys()].sort((a, b) => b.length - a.length);
   const pattern = new RegExp(texts.map(escapeRegex).join('|'), 'g');

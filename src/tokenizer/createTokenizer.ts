@@ -21,13 +21,16 @@ export function createTokenizer(definition: TokenizerDefinition): Tokenizer {
     definition,
     added.filter((token) => !token.special),
   );
+  const normalize = compileNormalizer(definition.normalizer);
   const bytes: (Uint8Array | undefined)[] = [];
 
   function bytesOf(id: number): Uint8Array | undefined {
     if (!Number.isInteger(id) || id < 0) throw badId(id, tokens.length);
     const text = tokens[id];
     if (text === undefined) return undefined;
-    bytes[id] ??= tokenBytes(text, definition.decode, addedIds.has(id));
+    // A token that is matched in normalized text has taken a space with it: it gives it back.
+    const matched = () => (addedIds.get(id)?.normalized ? normalize(text) : text);
+    bytes[id] ??= tokenBytes(matched(), definition.decode, addedIds.has(id));
     return bytes[id];
   }
 
@@ -126,7 +129,7 @@ function textParser({ normalizer }: TokenizerDefinition, added: readonly AddedTo
     for (const raw of splitRaw(text)) {
       for (const segment of typeof raw === 'number' ? [raw] : splitNormalized(normalize(raw))) {
         if (typeof segment === 'number') onId(segment);
-        else if (segment !== '') onText(segment, atStart);
+        else onText(segment, atStart);
         atStart = false;
       }
     }

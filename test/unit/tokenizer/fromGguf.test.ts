@@ -35,14 +35,22 @@ describe('refused', () => {
     ['no tokens', metadata({ model: 'llama', scores: [] }), 'no tokenizer.ggml.tokens'],
     ['tokens that are no array', metadata({ model: 'llama', tokens: 'abc' }), 'tokenizer.ggml.tokens is not an array'],
     ['tokens that are no texts', metadata({ model: 'llama', tokens: ['a', 1] }), 'tokenizer.ggml.tokens[1] is 1'],
-    ['too few scores', sentencePieceGguf({ scores: [0, 1] }), `scores has 2 entries, tokenizer.ggml.tokens has ${size}`],
+    [
+      'too few scores',
+      sentencePieceGguf({ scores: [0, 1] }),
+      `scores has 2 entries, tokenizer.ggml.tokens has ${size}`,
+    ],
     ['too many types', sentencePieceGguf({ token_type: new Int32Array(size + 1) }), `has ${size + 1} entries`],
     ['scores that are no numbers', sentencePieceGguf({ scores: sentencePiece.pieces }), 'scores[0] is "<unk>"'],
     ['neither scores nor merges', sentencePieceGguf({ scores: undefined }), 'neither tokenizer.ggml.scores'],
     ['no merges', byteLevelGguf({ merges: undefined }), 'no tokenizer.ggml.merges'],
     ['a merge of three', byteLevelGguf({ merges: ['a b c'] }), 'merges[0] is "a b c"'],
     ['a merge of unknown tokens', byteLevelGguf({ merges: ['q w'] }), 'needs the token "qw"'],
-    ['a BOS id outside', sentencePieceGguf({ bos_token_id: size }), `bos_token_id is ${size}, but the vocabulary has ${size}`],
+    [
+      'a BOS id outside',
+      sentencePieceGguf({ bos_token_id: size }),
+      `bos_token_id is ${size}, but the vocabulary has ${size}`,
+    ],
     ['an EOS id of -1', sentencePieceGguf({ eos_token_id: 2 ** 32 - 1 }), 'eos_token_id is 4294967295'],
   ];
   test.each(bad)('%s', (_, map, message) => {

@@ -9,7 +9,12 @@ const idIn = (tokenizer: { tokenText(id: number): string; vocabSize: number }, t
 
 describe('special tokens', () => {
   test('come from the config, as text or as object', () => {
-    const config = { tokenizer_class: 'X', bos_token: '<|begin|>', eos_token: { content: '<|end|>' }, pad_token: '<pad>' };
+    const config = {
+      tokenizer_class: 'X',
+      bos_token: '<|begin|>',
+      eos_token: { content: '<|end|>' },
+      pad_token: '<pad>',
+    };
     const tokenizer = fromTokenizerJson(bytes, config);
     expect(tokenizer.bosId).toBe(idIn(tokenizer, '<|begin|>'));
     expect(tokenizer.eosId).toBe(idIn(tokenizer, '<|end|>'));
@@ -30,16 +35,16 @@ describe('special tokens', () => {
     const tokenizer = fromTokenizerJson(json, config, {});
     expect(tokenizer).toMatchObject({ bosId: 1, eosId: 2, addBos: true, eosIds: [2] });
     expect(tokenizer.repairs).toHaveLength(3);
-    expect(tokenizer.repairs[0]).toBe(
-      'bos_token is "", which is not in the vocabulary: took "<s>" (id 1)',
-    );
+    expect(tokenizer.repairs[0]).toBe('bos_token is "", which is not in the vocabulary: took "<s>" (id 1)');
   });
 
   test('that are nowhere in the vocabulary are left out and reported', () => {
     const tokenizer = fromTokenizerJson(bytes, { tokenizer_class: 'X', bos_token: '<bos>', pad_token: '[PAD]' });
     expect(tokenizer.bosId).toBeUndefined();
     expect(tokenizer.padId).toBeUndefined();
-    expect(tokenizer.repairs.join('\n')).toMatch(/bos_token is "<bos>".*left it out\npad_token is "\[PAD\]".*left it out/);
+    expect(tokenizer.repairs.join('\n')).toMatch(
+      /bos_token is "<bos>".*left it out\npad_token is "\[PAD\]".*left it out/,
+    );
   });
 
   test("are LLaMA's own when nothing is said", () => {

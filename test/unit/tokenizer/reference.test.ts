@@ -17,7 +17,7 @@ function expectReference(tokenizer: Tokenizer, cases: readonly Case[]) {
     expect({ text, ids: tokenizer.encode(text) }).toEqual({ text, ids });
     expect({ text, ids: tokenizer.encode(text, { special: false }) }).toEqual({ text, ids: plainIds });
     expect(tokenizer.decode(ids)).toBe(decoded);
-    expect(tokenizer.decode(ids, { skipSpecial: true })).toBe(visible);
+    if (visible !== undefined) expect(tokenizer.decode(ids, { skipSpecial: true })).toBe(visible);
   }
 }
 
@@ -48,7 +48,10 @@ describe('GGUF', () => {
   });
 
   test('SentencePiece: without a space in front', () => {
-    expectReference(fromGguf(sentencePieceGguf({ add_space_prefix: false })), sentencePiece.variants['no-prefix']!.cases);
+    expectReference(
+      fromGguf(sentencePieceGguf({ add_space_prefix: false })),
+      sentencePiece.variants['no-prefix']!.cases,
+    );
   });
 
   test('SentencePiece: merges in the file win over scores', () => {

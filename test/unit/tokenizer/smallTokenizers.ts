@@ -8,8 +8,8 @@ export interface Case {
   /** With special tokens taken as text, where that differs. */
   plainIds?: number[];
   decoded: string;
-  /** Without special tokens. */
-  visible: string;
+  /** Without special tokens; absent where the reference keeps special tokens that are matched in normalized text. */
+  visible?: string;
 }
 
 interface Variant {

@@ -65,9 +65,9 @@ test('special tokens are left out unless asked for', () => {
 
 test('SentencePiece drops the first space only, also behind special tokens', () => {
   const [, tokenizer] = everyKind[1]!;
-  const ids = [1, ...tokenizer.encode('hello world'), 2];
+  const ids = [1, ...tokenizer.encode('the world'), 2];
   const decoder = tokenizer.stream();
-  expect(ids.map((id) => decoder.push(id))).toEqual(['', 'hello', ' world', '']);
+  expect(ids.map((id) => decoder.push(id))).toEqual(['', 'the', ' world', '']);
 });
 
 test('the cost of a token does not grow with what came before', () => {

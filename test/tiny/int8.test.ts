@@ -1,0 +1,70 @@
+// int8: not exact, but close enough on random weights, which are harder than trained ones.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Runtime } from '../../src/engine/index.ts';
+import type { LoraConfig } from '../../src/models/index.ts';
+import { InferencePass } from '../../src/runner/index.ts';
+import { referenceLogits, referenceLoss } from '../helpers/referenceLlama.ts';
+import { type TinyConfig, tinyConfigs, tinyModel } from '../helpers/tinyModel.ts';
+import {
+  cosine,
+  countTargets,
+  loadTiny,
+  lora,
+  passWith,
+  randomSequence,
+  referenceLora,
+  startRuntime,
+} from '../helpers/tinyRun.ts';
+
+let runtime: Runtime;
+beforeAll(async () => {
+  runtime = await startRuntime();
+});
+afterAll(() => runtime.close());
+
+const sequences = [randomSequence(24, 1, 3), randomSequence(31, 2)];
+const weight = 1 / countTargets(sequences);
+
+const cases: [string, TinyConfig, Partial<LoraConfig>][] = [
+  ['tied, all modules', tinyConfigs.tied, {}],
+  ['untied, all modules', tinyConfigs.untied, {}],
+  ['llama3, q_proj and v_proj', tinyConfigs.llama3, { targetModules: ['q_proj', 'v_proj'] }],
+];
+
+describe.each(cases)('%s', (_name, config, changes) => {
+  const model = tinyModel(config);
+
+  it('has the loss and the gradient of fp32, nearly', async () => {
+    const results = [];
+    for (const precision of ['fp32', 'int8'] as const) {
+      const { resident } = await loadTiny(runtime, model, { precision });
+      const { pass, layout, params } = await passWith(resident, lora(changes));
+      const result = await pass.run(sequences, weight);
+      expect(Math.abs(weight * (await pass.evaluate(sequences)) - result.loss)).toBeLessThan(1e-5);
+      results.push({ ...result, expected: weight * referenceLoss(model, sequences, referenceLora(layout, params)) });
+    }
+    const [exact, coarse] = results;
+    expect(Math.abs(coarse!.loss / coarse!.expected - 1)).toBeLessThan(0.02);
+    expect(cosine(coarse!.gradients, exact!.gradients)).toBeGreaterThan(0.95);
+    const size = (g: Float32Array) => Math.sqrt(g.reduce((sum, x) => sum + x * x, 0));
+    expect(Math.abs(size(coarse!.gradients) / size(exact!.gradients) - 1)).toBeLessThan(0.1);
+  });
+});
+
+it('predicts nearly the same in inference, with an adapter', async () => {
+  const model = tinyModel(tinyConfigs.untied);
+  const { resident } = await loadTiny(runtime, model, { precision: 'int8', training: false });
+  const { layout, params } = await passWith((await loadTiny(runtime, model)).resident, lora());
+  const pass = await InferencePass.create(resident);
+  const adapter = await pass.loadAdapter({ layout, params });
+  const ids = [...randomSequence(20, 7).ids];
+  const logits = await pass.advance(pass.createCache(20), ids, adapter);
+  const expected = referenceLogits(model, ids, referenceLora(layout, params)).data.subarray(-300);
+  expect(cosine(logits, expected)).toBeGreaterThan(0.99);
+});
+
+it('needs a quarter of the memory for its matrices', async () => {
+  const { resident } = await loadTiny(runtime, tinyModel(), { precision: 'int8', training: false });
+  for (const site of ['qkv', 'o', 'gateUp', 'down'])
+    expect(resident.layers[0]![`${site}.w`]!.buffer.dtype).toBe('int8');
+});

@@ -1,0 +1,104 @@
+// Packed sequences: the same numbers as each alone, and nothing passes from one to another. In both precisions.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Runtime } from '../../src/engine/index.ts';
+import type { LoraLayout } from '../../src/models/index.ts';
+import type { TrainingPass } from '../../src/runner/index.ts';
+import { tinyConfigs, tinyModel } from '../helpers/tinyModel.ts';
+import {
+  loadTiny,
+  lora,
+  passWith,
+  randomSequence,
+  relativeError,
+  type Sequence,
+  startRuntime,
+} from '../helpers/tinyRun.ts';
+
+let runtime: Runtime;
+beforeAll(async () => {
+  runtime = await startRuntime();
+});
+afterAll(() => runtime.close());
+
+const silent = (s: Sequence): Sequence => ({ ids: s.ids, targets: new Int32Array(s.ids.length).fill(-1) });
+const [a, b, c] = [randomSequence(11, 1, 4), randomSequence(4, 2), randomSequence(19, 3, 10)];
+
+describe.each(['fp32', 'int8'] as const)('in %s', (precision) => {
+  let pass: TrainingPass;
+  let layout: LoraLayout;
+  beforeAll(async () => {
+    const { resident } = await loadTiny(runtime, tinyModel(tinyConfigs.untied), { precision, packTokens: 64 });
+    ({ pass, layout } = await passWith(resident, lora()));
+  });
+
+  it('gives the loss and the gradient of each alone, in any order', async () => {
+    const alone = [];
+    for (const s of [a, b, c]) alone.push(await pass.run([s], 1));
+    const loss = alone.reduce((sum, r) => sum + r.loss, 0);
+    const gradients = new Float64Array(layout.size);
+    for (const r of alone) for (let i = 0; i < gradients.length; i++) gradients[i]! += r.gradients[i]!;
+    for (const order of [
+      [a, b, c],
+      [c, a, b],
+    ]) {
+      const packed = await pass.run(order, 1);
+      expect(Math.abs(packed.loss / loss - 1)).toBeLessThan(1e-5);
+      expect(relativeError(packed.gradients, gradients)).toBeLessThan(1e-5);
+      expect(Math.abs((await pass.evaluate(order)) / loss - 1)).toBeLessThan(1e-5);
+    }
+  });
+
+  it('is linear in the weight', async () => {
+    const one = await pass.run([a, b], 1);
+    const third = await pass.run([a, b], 1 / 3);
+    expect(third.loss).toBeCloseTo(one.loss / 3, 4);
+    expect(
+      relativeError(
+        third.gradients,
+        one.gradients.map((g) => g / 3),
+      ),
+    ).toBeLessThan(1e-5);
+  });
+
+  it.each([0, 3, 10])('lets token %i of a neighbour influence nothing', async (at) => {
+    const before = await pass.run([silent(a), b], 1);
+    const other = a.ids.slice();
+    other[at] = (other[at]! + 1) % 300;
+    const after = await pass.run([silent({ ids: other, targets: a.targets }), b], 1);
+    expect(after.loss).toBe(before.loss);
+    expect(relativeError(after.gradients, before.gradients)).toBeLessThan(1e-6);
+    // The other way round: a sequence behind another is no less alone.
+    const behind = await pass.run([b, silent(a)], 1);
+    const changed = await pass.run([b, silent({ ids: other, targets: a.targets })], 1);
+    expect(changed.loss).toBe(behind.loss);
+    expect(relativeError(changed.gradients, behind.gradients)).toBeLessThan(1e-6);
+  });
+
+  it('lets a token influence its own sequence, and no token before it', async () => {
+    const changed = b.ids.slice();
+    changed[2] = (changed[2]! + 1) % 300;
+    const early = Int32Array.from(b.targets, (t, i) => (i < 2 ? t : -1));
+    const late = Int32Array.from(b.targets, (t, i) => (i >= 2 ? t : -1));
+    const loss = (ids: Int32Array, targets: Int32Array) => pass.evaluate([{ ids, targets }]);
+    expect(await loss(changed, early)).toBe(await loss(b.ids, early));
+    expect(await loss(changed, late)).not.toBe(await loss(b.ids, late));
+  });
+
+  it('repeats bit for bit, whatever was run in between', async () => {
+    const first = await pass.run([a, c], 1);
+    await pass.run([b], 1);
+    await pass.evaluate([c, b, a]);
+    const again = await pass.run([a, c], 1);
+    expect(again.loss).toBe(first.loss);
+    expect(again.gradients).toEqual(first.gradients);
+  });
+});
+
+it('refuses a sequence that is longer than the positions', async () => {
+  const { resident } = await loadTiny(runtime, tinyModel(), { positions: 16 });
+  const { pass } = await passWith(resident, lora({ targetModules: ['q_proj'] }));
+  await expect(pass.evaluate([randomSequence(17, 1)])).rejects.toMatchObject({
+    code: 'TOO_LONG',
+    message: expect.stringMatching(/17.*16/),
+  });
+});
