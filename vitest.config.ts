@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    globalSetup: 'test/golden/setup.ts',
     testTimeout: 60_000,
     // Two cores: one native session at a time keeps runs short and timings of progress honest.
     fileParallelism: false,

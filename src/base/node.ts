@@ -85,7 +85,8 @@ export async function writeFileAtomic(path: string, data: Uint8Array | string, d
     await rename(temporary, path);
     await syncFolder(dirname(path));
   } catch (cause) {
-    await rm(temporary, { force: true });
+    // Nothing to clean up where not even the folder could be made; what matters is the first error.
+    await rm(temporary, { force: true }).catch(() => {});
     throw fileError(path, cause);
   }
 }
@@ -102,17 +103,18 @@ export async function writeFolderAtomic(
   const target = resolve(path);
   if (existsSync(target) && !options.overwrite) throw outputExists(path);
   const temporary = join(dirname(target), `.${basename(target)}.${randomBytes(4).toString('hex')}.tmp`);
+  const old = `${temporary}.old`;
   try {
     await mkdir(temporary, { recursive: true });
     await fill(temporary);
     await syncFolder(temporary);
-    const old = `${temporary}.old`;
     if (existsSync(target)) await rename(target, old);
     await rename(temporary, target);
     await syncFolder(dirname(target));
     await rm(old, { recursive: true, force: true });
   } catch (cause) {
-    await rm(temporary, { recursive: true, force: true });
+    await rm(temporary, { recursive: true, force: true }).catch(() => {});
+    if (existsSync(old) && !existsSync(target)) await rename(old, target).catch(() => {});
     throw cause instanceof HuacayaError ? cause : fileError(path, cause);
   }
 }

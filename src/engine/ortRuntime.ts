@@ -25,6 +25,9 @@ const hostDType = (data: HostArray) =>
         ? 'int8'
         : 'uint8';
 
+/** An array that owns its memory (a Buffer's own slice would share it). */
+const copyOf = (data: HostArray): HostArray => (data instanceof Uint8Array ? new Uint8Array(data) : data.slice());
+
 /** The compiled worker also when this file runs from source (tests): a worker thread cannot load TypeScript. */
 function workerUrl(): URL {
   const here = import.meta.url;
@@ -60,6 +63,7 @@ export async function createRuntime(options: { threads?: number } = {}): Promise
       else w?.resolve(reply.value as never);
     });
     worker.on('error', (cause) => {
+      if (info) return fail(engineError(`the engine's worker failed: ${cause.message}`, cause));
       const error = new HuacayaError('ENGINE_MISSING', `the onnxruntime engine stopped: ${cause.message}`, {
         hint: 'Reinstall with `npm ci`; on Linux glibc 2.28 or newer is needed.',
         cause,
@@ -67,7 +71,10 @@ export async function createRuntime(options: { threads?: number } = {}): Promise
       fail(error);
       reject(error);
     });
-    worker.on('exit', (code) => fail(engineError(`the engine's worker ended (code ${code})`)));
+    worker.on('exit', (code) => {
+      fail(engineError(`the engine's worker ended (code ${code})`));
+      reject(dead); // a start that never said it was ready
+    });
   });
 
   let pending: Command[] = [];
@@ -122,7 +129,7 @@ export async function createRuntime(options: { threads?: number } = {}): Promise
     upload(data) {
       const buffer: DeviceBuffer = { id: nextBuffer++, dtype: hostDType(data), length: data.length };
       // A view into something larger cannot be handed over without taking its neighbours along.
-      const own = data.byteLength === data.buffer.byteLength ? data : data.slice();
+      const own = data.byteLength === data.buffer.byteLength ? data : copyOf(data);
       transfers.push(own.buffer as ArrayBuffer);
       post({ do: 'upload', id: buffer.id, data: own });
       return buffer;
@@ -137,7 +144,7 @@ export async function createRuntime(options: { threads?: number } = {}): Promise
         );
       }
       // Copied now: the caller may change its array before the batch is posted.
-      const copy = data.slice();
+      const copy = copyOf(data);
       transfers.push(copy.buffer as ArrayBuffer);
       post({ do: 'write', id: buffer.id, offset, data: copy });
     },
@@ -161,8 +168,8 @@ export async function createRuntime(options: { threads?: number } = {}): Promise
     },
     sync: () => ask<void>((reply) => ({ do: 'sync', reply })),
     async close() {
-      flush();
-      worker.removeAllListeners('exit');
+      // Who still waits would wait for ever: the worker is gone before it answers.
+      fail(engineError('the engine was closed'));
       await worker.terminate();
     },
   };

@@ -13,6 +13,8 @@ const programs = new Map<number, { name: string; session: ort.InferenceSession }
 /** The first failure since the last reply that could carry one. */
 let failure: string | undefined;
 
+const housekeeping: ReadonlySet<Command['do']> = new Set(['alloc', 'upload', 'free']);
+
 const arrays = { float32: Float32Array, int64: BigInt64Array, int8: Int8Array, uint8: Uint8Array };
 
 const dtypeOf = (data: HostArray): DType =>
@@ -24,11 +26,16 @@ const dtypeOf = (data: HostArray): DType =>
         ? 'int8'
         : 'uint8';
 
+function bufferOf(id: number, use = '') {
+  const held = buffers.get(id);
+  if (!held) throw new Error(`buffer ${id}${use} is gone`);
+  return held;
+}
+
 function tensors(bindings: readonly Binding[]): Record<string, ort.Tensor> {
   const made: Record<string, ort.Tensor> = {};
   for (const [name, id, offset, shape] of bindings) {
-    const held = buffers.get(id);
-    if (!held) throw new Error(`buffer ${id} bound to ${name} is gone`);
+    const held = bufferOf(id, ` bound to ${name}`);
     const length = shape.reduce((a, b) => a * b, 1);
     made[name] = new ort.Tensor(held.dtype, held.data.subarray(offset, offset + length) as Float32Array, shape);
   }
@@ -63,7 +70,7 @@ async function carryOut(command: Command): Promise<void> {
       buffers.delete(command.id);
       return;
     case 'write':
-      (buffers.get(command.id)!.data as Float32Array).set(command.data as Float32Array, command.offset);
+      (bufferOf(command.id).data as Float32Array).set(command.data as Float32Array, command.offset);
       return;
     case 'run':
       return run(command);
@@ -71,7 +78,7 @@ async function carryOut(command: Command): Promise<void> {
       port.postMessage(await compile(command));
       return;
     case 'read': {
-      const data = buffers.get(command.id)!.data.slice(command.offset, command.offset + command.length);
+      const data = bufferOf(command.id).data.slice(command.offset, command.offset + command.length);
       port.postMessage({ reply: command.reply, value: data } satisfies Reply, [data.buffer as ArrayBuffer]);
       return;
     }
@@ -83,10 +90,11 @@ async function carryOut(command: Command): Promise<void> {
 async function handle(command: Command): Promise<void> {
   const waits = 'reply' in command;
   try {
-    // After a failure nothing that follows can be right: skip to the next command that waits, which carries it.
-    if (failure === undefined) await carryOut(command);
+    // After a failure nothing that is computed can be right: skip to the next command that waits, which carries it.
+    // Buffers still come and go: the other side goes on to use them.
+    if (failure === undefined || housekeeping.has(command.do)) await carryOut(command);
   } catch (cause) {
-    failure = (cause as Error).message;
+    failure ??= (cause as Error).message;
   }
   if (waits && failure !== undefined) {
     port.postMessage({ reply: command.reply, error: failure } satisfies Reply);

@@ -27,8 +27,12 @@ export function grad(outputs: readonly { value: Value; seed: Value }[], wrt: rea
     if (!flags.some(Boolean)) continue;
     const rule = gradients[node.op];
     if (!rule) throw new Error(`${node.op} has no gradient`);
-    rule(node, grads, flags).forEach((g, i) => {
-      if (g && flags[i]) accumulate(node.inputs[i]!, g);
+    const made = rule(node, grads, flags);
+    node.inputs.forEach((v, i) => {
+      if (!flags[i]) return;
+      // A gradient that is silently missing would be a sum that is silently wrong.
+      if (!made[i]) throw new Error(`${node.op} has no gradient for its input ${i}`);
+      accumulate(v, made[i]);
     });
   }
   return new Map(wrt.flatMap((v) => (sums.has(v) ? [[v, sums.get(v)!] as const] : [])));

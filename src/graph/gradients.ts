@@ -33,6 +33,12 @@ function unbroadcast(g: Value, shape: Shape): Value {
   return reshape(reduceSum(g, reducedAxes(g.shape, shape)), shape);
 }
 
+/** The gradient of an op whose second output is there only for the gradient itself. */
+function onlyFirst(op: string, [g, other]: readonly (Value | undefined)[]): Value {
+  if (!g || other) throw new Error(`${op} has no gradient through its second output`);
+  return g;
+}
+
 const lastAxisSum = (v: Value) => reduceSum(v, [-1]);
 
 export const gradients: Record<string, Rule> = {
@@ -128,7 +134,11 @@ export const gradients: Record<string, Rule> = {
 
   gatherRows: ({ inputs: [table, index] }, [g]) => [scatterRows(g!, index!, table!)],
 
-  scatterRows: ({ inputs: [, index] }, [g]) => [gatherRows(g!, index!)],
+  scatterRows: ({ inputs: [, index, like] }, [g], [, , wantLike]) => [
+    gatherRows(g!, index!),
+    undefined,
+    wantLike ? scale(like!, 0) : undefined, // only its shape counts
+  ],
 
   softmax: ({ outputs: [y] }, [g]) => {
     const gy = mul(g!, y!);
@@ -136,16 +146,17 @@ export const gradients: Record<string, Rule> = {
   },
 
   // dx = inv * (gw - x * mean(gw * x) * inv^2); the norm's weight is frozen, `inv` is never an output of a model.
-  rmsNorm: ({ inputs: [x, weight], outputs: [, inv] }, [g]) => {
-    const gw = weight ? mul(g!, weight) : g!;
+  rmsNorm: ({ inputs: [x, weight], outputs: [, inv] }, grads) => {
+    const g = onlyFirst('rmsNorm', grads);
+    const gw = weight ? mul(g, weight) : g;
     const mean = scale(lastAxisSum(mul(gw, x!)), 1 / Number(x!.shape.at(-1)));
     return [mul(inv!, sub(gw, mul(x!, mul(mean, mul(inv!, inv!)))))];
   },
 
   rotary: ({ inputs: [, positions, cos, sin], attrs }, [g]) => [rotary(g!, positions!, cos!, sin!, !attrs.inverse)],
 
-  crossEntropy: ({ inputs: [, labels, weights], outputs: [, probs] }, [g]) => [
-    crossEntropyGrad(probs!, labels!, mul(weights!, g!)),
+  crossEntropy: ({ inputs: [, labels, weights], outputs: [, probs] }, grads) => [
+    crossEntropyGrad(probs!, labels!, mul(weights!, onlyFirst('crossEntropy', grads))),
   ],
 };
 

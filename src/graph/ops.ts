@@ -1,6 +1,16 @@
 // The ops: what they mean, and the shapes they accept. Kernels are onnxruntime's (emit.ts), gradients are one table
 // (gradients.ts). Rows are tokens almost everywhere: [tokens, width].
-import { addDims, broadcast, type Dim, elements, type Shape, ShapeError, sameShape, showShape } from './shape.ts';
+import {
+  addDims,
+  broadcast,
+  type Dim,
+  elements,
+  type Shape,
+  ShapeError,
+  sameShape,
+  scaleDim,
+  showShape,
+} from './shape.ts';
 import { type Attrs, type DType, makeNode, scalar, type Value } from './value.ts';
 
 const one = (op: string, inputs: readonly Value[], attrs: Attrs, shape: Shape, dtype: DType = 'float32'): Value =>
@@ -79,11 +89,15 @@ export function int8Linear(x: Value, matrix: Int8Matrix, options: Int8Options = 
   });
   const out = matrix.w.shape[1]!;
   need('int8Linear', sameShape(matrix.scale.shape, [out]), () => {
-    return `scale ${showShape(matrix.scale.shape)} for ${out} columns`;
+    return `scale ${showShape(matrix.scale.shape)} for the columns of ${showShape(matrix.w.shape)}`;
   });
   const { rotateInput, backward } = options;
   const inputs = [x, matrix.w, matrix.scale, ...(rotateInput ? [rotateInput] : [])];
   const attrs = { rotateInput: !!rotateInput, backward: 'none', rotateGrad: 0 };
+  const back = backward && ('float' in backward ? backward.float : backward.int8.w);
+  need('int8Linear', !back || sameShape(back.shape, [out, x.shape[1]!]), () => {
+    return `backward weight ${showShape(back!.shape)} for a product ${showShape([x.shape[1]!, out])}`;
+  });
   if (backward && 'float' in backward) {
     inputs.push(backward.float);
     attrs.backward = 'float';
@@ -135,7 +149,7 @@ export function transpose(a: Value, perm: readonly number[]): Value {
 /** Cuts the last axis into pieces of the given sizes. */
 export function split(a: Value, sizes: readonly number[]): readonly Value[] {
   const total = sizes.reduce((x, y) => x + y, 0);
-  need('split', a.shape.at(-1) === total, () => `pieces ${showShape(sizes)} of a last axis of ${a.shape.at(-1)}`);
+  need('split', a.shape.at(-1) === total, () => `pieces ${showShape(sizes)} of the last axis of ${showShape(a.shape)}`);
   if (sizes.length === 1) return [a];
   const outputs = sizes.map((s) => ({ dtype: a.dtype, shape: [...a.shape.slice(0, -1), s] }));
   return makeNode('split', [a], { sizes }, outputs).outputs;
@@ -145,7 +159,10 @@ export function concat(parts: readonly Value[], axis: number): Value {
   const first = parts[0]!;
   const at = axis < 0 ? axis + first.shape.length : axis;
   for (const p of parts) {
-    const agrees = p.shape.length === first.shape.length && p.shape.every((d, i) => i === at || d === first.shape[i]);
+    const agrees =
+      at < first.shape.length &&
+      p.shape.length === first.shape.length &&
+      p.shape.every((d, i) => i === at || d === first.shape[i]);
     need('concat', agrees, () => `${showShape(first.shape)} and ${showShape(p.shape)} differ outside axis ${at}`);
   }
   if (parts.length === 1) return first;
@@ -163,6 +180,11 @@ export function concat(parts: readonly Value[], axis: number): Value {
 export function reduceSum(a: Value, axes: readonly number[], keep = true): Value {
   if (axes.length === 0) return a;
   const at = axes.map((x) => (x < 0 ? x + a.shape.length : x));
+  need(
+    'reduceSum',
+    at.every((x) => x in a.shape),
+    () => `axes ${showShape(axes)} of ${showShape(a.shape)}`,
+  );
   const shape = a.shape.flatMap((d, i) => (at.includes(i) ? (keep ? [1] : []) : [d]));
   return one('reduceSum', [a], { axes: at, keep }, shape);
 }
@@ -206,7 +228,7 @@ export function causalMask(queryIndex: Value, keyIndex: Value): Value {
 export function rmsNorm(x: Value, weight: Value | undefined, eps: number): { y: Value; inv: Value } {
   const width = x.shape.at(-1)!;
   need('rmsNorm', !weight || sameShape(weight.shape, [width]), () => {
-    return `weight ${showShape(weight!.shape)} for rows of ${width}`;
+    return `weight ${showShape(weight!.shape)} for rows of ${showShape(x.shape)}`;
   });
   const node = makeNode('rmsNorm', weight ? [x, weight] : [x], { eps }, [
     { dtype: 'float32', shape: x.shape },
@@ -224,6 +246,9 @@ export function rotary(x: Value, positions: Value, cos: Value, sin: Value, inver
   const headDim = Number(cos.shape[1]) * 2;
   need('rotary', x.shape.length === 2 && Number(x.shape[1]) % headDim === 0 && sameShape(cos.shape, sin.shape), () => {
     return `x ${showShape(x.shape)} with tables ${showShape(cos.shape)} and ${showShape(sin.shape)}`;
+  });
+  need('rotary', sameShape(positions.shape, [1, x.shape[0]!]), () => {
+    return `positions ${showShape(positions.shape)} for x ${showShape(x.shape)}`;
   });
   return one('rotary', [x, positions, cos, sin], { inverse }, x.shape);
 }
@@ -245,8 +270,13 @@ export function crossEntropy(logits: Value, labels: Value, weights: Value): { lo
 }
 
 /** (probs - onehot(labels)) * weights: the gradient of `crossEntropy` with respect to the logits. */
-export const crossEntropyGrad = (probs: Value, labels: Value, weights: Value) =>
-  one('crossEntropyGrad', [probs, labels, weights], {}, probs.shape);
+export function crossEntropyGrad(probs: Value, labels: Value, weights: Value): Value {
+  const rows = probs.shape[0]!;
+  need('crossEntropyGrad', sameShape(labels.shape, [rows, 1]) && sameShape(weights.shape, [rows, 1]), () => {
+    return `probs ${showShape(probs.shape)}, labels ${showShape(labels.shape)}, weights ${showShape(weights.shape)}`;
+  });
+  return one('crossEntropyGrad', [probs, labels, weights], {}, probs.shape);
+}
 
 /**
  * Multiplies each block of the last axis with an orthonormal matrix `rotation` [block, block]:
@@ -262,11 +292,6 @@ export function rotateBlocks(x: Value, rotation: Value, count = Number(x.shape.a
     const [head, tail] = split(x, [count, width - count]);
     return concat([rotateBlocks(head!, rotation), tail!], -1);
   }
-  const rows = x.shape[0]!;
-  const perRow = width / block;
-  const flat = reshape(x, [
-    typeof rows === 'number' ? rows * perRow : perRow === 1 ? rows : `${perRow}*${rows}`,
-    block,
-  ]);
+  const flat = reshape(x, [scaleDim(x.shape[0]!, width / block), block]);
   return reshape(matmul(flat, rotation), x.shape);
 }

@@ -37,33 +37,50 @@ export function reducedAxes(from: Shape, to: Shape): number[] {
   return from.flatMap((d, i) => (i < lead || (to[i - lead] === 1 && d !== 1) ? [i] : []));
 }
 
-/** Sum of sizes; symbols stay readable, e.g. 'past+tokens' or '3*tokens'. */
-export function addDims(dims: readonly Dim[]): Dim {
-  const fixed = dims.filter((d) => typeof d === 'number').reduce((a, b) => a + b, 0);
-  const counts = new Map<string, number>();
-  for (const d of dims) if (typeof d === 'string') counts.set(d, (counts.get(d) ?? 0) + 1);
-  if (counts.size === 0) return fixed;
-  return [...[...counts].map(([symbol, n]) => scaleDim(symbol, n)), ...(fixed ? [fixed] : [])].join('+');
+/** A size as a sum: the factor of each symbol, the fixed part under ''. */
+function terms(dim: Dim): Map<string, number> {
+  const sum = new Map<string, number>();
+  for (const part of String(dim).split('+')) {
+    const [, factor, symbol = ''] = /^(\d*)\*?(\D.*)?$/.exec(part)!;
+    sum.set(symbol, (sum.get(symbol) ?? 0) + (factor === '' ? 1 : Number(factor)));
+  }
+  return sum;
 }
 
-/** factor * dim, e.g. '3*tokens'. */
+function fromTerms(sum: ReadonlyMap<string, number>): Dim {
+  const fixed = sum.get('') ?? 0;
+  const symbols = [...sum].filter(([symbol, n]) => symbol && n);
+  if (symbols.length === 0) return fixed;
+  return [...symbols.map(([symbol, n]) => (n === 1 ? symbol : `${n}*${symbol}`)), ...(fixed ? [fixed] : [])].join('+');
+}
+
+/** Sum of sizes; symbols stay readable, e.g. 'past+tokens' or '3*tokens'. */
+export function addDims(dims: readonly Dim[]): Dim {
+  const sum = new Map<string, number>();
+  for (const d of dims) for (const [symbol, n] of terms(d)) sum.set(symbol, (sum.get(symbol) ?? 0) + n);
+  return fromTerms(sum);
+}
+
+/** factor * dim, e.g. '3*tokens'; a sum is multiplied term by term. */
 export const scaleDim = (dim: Dim, factor: number): Dim =>
-  typeof dim === 'number' ? dim * factor : factor === 1 ? dim : `${factor}*${dim}`;
+  fromTerms(new Map([...terms(dim)].map(([symbol, n]) => [symbol, n * factor])));
 
 /** The number behind a size, given its symbols. */
 export function resolveDim(dim: Dim, sizes: Readonly<Record<string, number>>): number {
   if (typeof dim === 'number') return dim;
-  const parts = dim.split('+').map((part) => {
-    const [, factor, symbol] = /^(?:(\d+)\*)?(.*)$/.exec(part)!;
-    const size = /^\d+$/.test(symbol!) ? Number(symbol) : sizes[symbol!];
+  let total = 0;
+  for (const [symbol, n] of terms(dim)) {
+    const size = symbol === '' ? 1 : sizes[symbol];
     invariant(size !== undefined, `no size for ${symbol} in ${dim}`);
-    return size * Number(factor ?? 1);
-  });
-  return parts.reduce((a, b) => a + b, 0);
+    total += n * size;
+  }
+  return total;
 }
 
 export const resolveShape = (shape: Shape, sizes: Readonly<Record<string, number>>) =>
   shape.map((d) => resolveDim(d, sizes));
+
+const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
 
 /** The fixed part and the symbols of a product of sizes: two shapes hold the same elements when both agree. */
 export function elements(shape: Shape): { fixed: number; symbols: string } {
@@ -72,9 +89,11 @@ export function elements(shape: Shape): { fixed: number; symbols: string } {
   for (const d of shape) {
     if (typeof d === 'number') fixed *= d;
     else {
-      const [, factor, symbol] = /^(?:(\d+)\*)?(.*)$/.exec(d)!;
-      fixed *= Number(factor ?? 1);
-      symbols.push(symbol!);
+      // 2*past+2*tokens is 2 times (past+tokens).
+      const sum = [...terms(d)].sort();
+      const common = sum.map(([, n]) => n).reduce(gcd);
+      fixed *= common;
+      symbols.push(String(fromTerms(new Map(sum.map(([symbol, n]) => [symbol, n / common])))));
     }
   }
   return { fixed, symbols: symbols.sort().join(' ') };

@@ -20,16 +20,18 @@ export function createStopFilter(stops: readonly string[]): StopFilter {
     push(text) {
       if (met !== undefined) return '';
       held += text;
-      let end = held.length;
+      // The stop that is complete first counts, so that the result does not depend on how the text was cut into tokens.
+      let start = 0;
+      let end = Infinity;
       for (const s of wanted) {
         const at = held.indexOf(s);
-        if (at >= 0 && at < end) {
-          end = at;
-          met = s;
-        }
+        if (at < 0 || at + s.length > end || (at + s.length === end && at >= start)) continue;
+        start = at;
+        end = at + s.length;
+        met = s;
       }
       if (met !== undefined) {
-        const shown = held.slice(0, end);
+        const shown = held.slice(0, start);
         held = '';
         return shown;
       }

@@ -1,9 +1,11 @@
-export { type Basis, basisOf, type Precision, precisions, rotationBlocks, type SiteBasis } from './precision.ts';
 export {
-  quantizeHeadProgram,
-  quantizeSiteProgram,
-  rotateEmbeddingProgram,
-  rotationInput,
-  rotationName,
-} from './prepare.ts';
-export { blockFor, hadamard, rotateColumns, rotateRows } from './rotation.ts';
+  type Basis,
+  basisOf,
+  blockName,
+  type Precision,
+  precisions,
+  rotationMatrices,
+  type SiteBasis,
+} from './precision.ts';
+export { blockInput, quantizeHeadProgram, quantizeSiteProgram, rotateEmbeddingProgram } from './prepare.ts';
+export { noRotation, type Rotation, rotateColumns, rotateRows, rotates } from './rotation.ts';

@@ -2,20 +2,27 @@
 // is rotated on the fly. fp32 is the plain model. In int8 the residual stream itself lives in the rotated basis
 // (norm weights are folded into the matrices that follow), so half of the rotations cost nothing.
 import { type LlamaConfig, moduleShape, type SiteName, sites } from '../models/index.ts';
-import { blockFor } from './rotation.ts';
+import {
+  acrossMatrix,
+  blockFor,
+  blockRotation,
+  fullRotation,
+  hadamard,
+  noRotation,
+  type Rotation,
+} from './rotation.ts';
 
 export const precisions = ['fp32', 'int8'] as const;
 export type Precision = (typeof precisions)[number];
 
-/** Blocks of 1 mean "not rotated". */
 export interface SiteBasis {
   /** The site's input passes a norm whose weight is folded into the matrix. */
   foldsNorm: boolean;
-  /** Block of the rotation in which the input arrives. */
-  input: number;
-  /** Block of the rotation in which each module's output is expected. */
-  outputs: readonly number[];
-  /** Block by which the input is rotated just before it is quantised. */
+  /** Rotation in which the input arrives. */
+  input: Rotation;
+  /** Rotation in which each module's output is expected. */
+  outputs: readonly Rotation[];
+  /** Block by which the input is rotated just before it is quantised; 1: it is not. */
   rotateInput: number;
   /** Block by which the leading `columns` of the output's gradient are rotated before they are quantised. */
   rotateGrad: { block: number; columns: number };
@@ -23,8 +30,8 @@ export interface SiteBasis {
 
 export interface Basis {
   precision: Precision;
-  /** Block of the residual stream's rotation. */
-  residual: number;
+  /** Rotation of the residual stream. */
+  residual: Rotation;
   sites: Readonly<Record<SiteName, SiteBasis>>;
 }
 
@@ -34,19 +41,19 @@ export function basisOf(precision: Precision, c: LlamaConfig): Basis {
   if (precision === 'fp32') {
     const plain = (site: SiteName): SiteBasis => ({
       foldsNorm: false,
-      input: 1,
-      outputs: sites[site].modules.map(() => 1),
+      input: noRotation,
+      outputs: sites[site].modules.map(() => noRotation),
       rotateInput: 1,
       rotateGrad: none,
     });
     return {
       precision,
-      residual: 1,
+      residual: noRotation,
       sites: { qkv: plain('qkv'), o: plain('o'), gateUp: plain('gateUp'), down: plain('down') },
     };
   }
-  const residual = blockFor(c.hiddenSize);
-  const head = blockFor(c.headDim);
+  const residual = fullRotation(c.hiddenSize);
+  const head = blockRotation(c.headDim);
   const inner = blockFor(c.intermediateSize);
   const queryKey = moduleShape(c, 'q_proj').out + moduleShape(c, 'k_proj').out;
   return {
@@ -57,25 +64,39 @@ export function basisOf(precision: Precision, c: LlamaConfig): Basis {
       qkv: {
         foldsNorm: true,
         input: residual,
-        outputs: [1, 1, head],
+        outputs: [noRotation, noRotation, head],
         rotateInput: 1,
-        rotateGrad: { block: head, columns: queryKey },
+        rotateGrad: { block: head.block, columns: queryKey },
       },
       o: { foldsNorm: false, input: head, outputs: [residual], rotateInput: 1, rotateGrad: none },
       gateUp: {
         foldsNorm: true,
         input: residual,
-        outputs: [1, 1],
+        outputs: [noRotation, noRotation],
         rotateInput: 1,
         rotateGrad: { block: inner, columns: 2 * c.intermediateSize },
       },
-      down: { foldsNorm: false, input: 1, outputs: [residual], rotateInput: inner, rotateGrad: none },
+      down: { foldsNorm: false, input: noRotation, outputs: [residual], rotateInput: inner, rotateGrad: none },
     },
   };
 }
 
-/** All block sizes for which a rotation matrix must be on the device. */
-export function rotationBlocks(basis: Basis): number[] {
-  const all = Object.values(basis.sites).flatMap((s) => [s.input, ...s.outputs, s.rotateInput, s.rotateGrad.block]);
-  return [...new Set([basis.residual, ...all])].filter((b) => b > 1);
+/** The matrices that programs take as inputs, [n, n] by name. */
+export function rotationMatrices(basis: Basis): Map<string, { size: number; data: Float32Array }> {
+  const made = new Map<string, { size: number; data: Float32Array }>();
+  const addBlock = (block: number) => {
+    if (block > 1) made.set(blockName(block), { size: block, data: hadamard(block) });
+  };
+  for (const s of Object.values(basis.sites)) {
+    for (const r of [s.input, ...s.outputs]) {
+      addBlock(r.block);
+      if (r.across > 1) made.set(acrossName(r.across), { size: r.across, data: acrossMatrix(r.across) });
+    }
+    addBlock(s.rotateInput);
+    addBlock(s.rotateGrad.block);
+  }
+  return made;
 }
+
+export const blockName = (block: number) => `rotation${block}`;
+export const acrossName = (across: number) => `across${across}`;

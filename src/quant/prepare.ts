@@ -2,34 +2,54 @@
 // rotating and quantising a 7B model is work for all cores.
 import {
   concat,
+  type Dim,
   input,
+  matmul,
   mul,
   type Program,
   program,
   quantizeRows,
+  reshape,
   rotateBlocks,
+  scaleDim,
   split,
   transpose,
   type Value,
 } from '../graph/index.ts';
 import { type LlamaConfig, moduleShape, type SiteName, siteShape, sites } from '../models/index.ts';
-import type { Basis } from './precision.ts';
+import { acrossName, type Basis, blockName } from './precision.ts';
+import type { Rotation } from './rotation.ts';
 
-export const rotationName = (block: number) => `rotation${block}`;
-export const rotationInput = (block: number): Value => input(rotationName(block), [block, block]);
+/** A rotation matrix as a program's input. */
+export const blockInput = (block: number): Value => input(blockName(block), [block, block]);
 
-/** One rotation input per block size: a program must not declare the same input twice. */
-function rotations(): (x: Value, block: number, columns?: number) => Value {
-  const made = new Map<number, Value>();
-  return (x, block, columns) => {
-    if (block <= 1) return x;
-    let r = made.get(block);
-    if (!r) {
-      r = rotationInput(block);
-      made.set(block, r);
+/** Rotates the last axis of x [rows, width]. One input per matrix: a program must not declare the same one twice. */
+class Rotator {
+  private readonly inputs = new Map<string, Value>();
+
+  private matrix(name: string, size: number): Value {
+    let made = this.inputs.get(name);
+    if (!made) {
+      made = input(name, [size, size]);
+      this.inputs.set(name, made);
     }
-    return rotateBlocks(x, r, columns);
-  };
+    return made;
+  }
+
+  rotate(x: Value, r: Rotation): Value {
+    const inside = this.blocks(x, r.block);
+    if (r.across === 1) return inside;
+    // [rows, width] as [rows * groups, across, block]: the middle axis is mixed.
+    const [rows, width] = x.shape as [Dim, number];
+    const groups = width / (r.block * r.across);
+    const cut = reshape(inside, [scaleDim(rows, groups), r.across, r.block]);
+    const mixed = matmul(transpose(cut, [0, 2, 1]), this.matrix(acrossName(r.across), r.across));
+    return reshape(transpose(mixed, [0, 2, 1]), x.shape);
+  }
+
+  blocks(x: Value, block: number, columns?: number): Value {
+    return block > 1 ? rotateBlocks(x, this.matrix(blockName(block), block), columns) : x;
+  }
 }
 
 /**
@@ -39,22 +59,22 @@ function rotations(): (x: Value, block: number, columns?: number) => Value {
 export function quantizeSiteProgram(c: LlamaConfig, basis: Basis, site: SiteName, training: boolean): Program {
   const spec = basis.sites[site];
   const shape = siteShape(c, site);
-  const rotate = rotations();
+  const rotator = new Rotator();
   let w = input('weight', [shape.out, shape.in]);
   if (spec.foldsNorm) w = mul(w, input('norm', [shape.in]));
-  w = rotate(w, spec.input);
+  w = rotator.rotate(w, spec.input);
   const parts = split(
     transpose(w, [1, 0]),
     sites[site].modules.map((m) => moduleShape(c, m).out),
   );
   const columns = concat(
-    parts.map((p, i) => rotate(p, spec.outputs[i]!)),
+    parts.map((p, i) => rotator.rotate(p, spec.outputs[i]!)),
     -1,
   ); // [in, out]
-  const forward = quantizeRows(rotate(transpose(columns, [1, 0]), spec.rotateInput));
+  const forward = quantizeRows(rotator.blocks(transpose(columns, [1, 0]), spec.rotateInput));
   const outputs: Record<string, Value> = { w: transpose(forward.codes, [1, 0]), scale: forward.scale };
   if (training) {
-    const backward = quantizeRows(rotate(columns, spec.rotateGrad.block, spec.rotateGrad.columns));
+    const backward = quantizeRows(rotator.blocks(columns, spec.rotateGrad.block, spec.rotateGrad.columns));
     outputs.wT = transpose(backward.codes, [1, 0]);
     outputs.scaleT = backward.scale;
   }
@@ -68,7 +88,7 @@ export function quantizeSiteProgram(c: LlamaConfig, basis: Basis, site: SiteName
  */
 export function quantizeHeadProgram(c: LlamaConfig, basis: Basis, training: boolean): Program {
   const folded = mul(input('weight', [c.vocabSize, c.hiddenSize]), input('norm', [c.hiddenSize]));
-  const w = rotations()(folded, basis.residual);
+  const w = new Rotator().rotate(folded, basis.residual);
   const { codes, scale } = quantizeRows(w);
   return program('prepare.head', { w: transpose(codes, [1, 0]), scale, ...(training ? { float: w } : {}) });
 }
@@ -76,6 +96,6 @@ export function quantizeHeadProgram(c: LlamaConfig, basis: Basis, training: bool
 /** The embedding in the residual stream's basis: `weight` [rows, hidden] to `rotated`. */
 export function rotateEmbeddingProgram(c: LlamaConfig, basis: Basis): Program {
   return program('prepare.embedding', {
-    rotated: rotations()(input('weight', ['rows', c.hiddenSize]), basis.residual),
+    rotated: new Rotator().rotate(input('weight', ['rows', c.hiddenSize]), basis.residual),
   });
 }

@@ -12,7 +12,7 @@ import {
   siteShape,
   sites,
 } from '../models/index.ts';
-import { type Basis, rotateColumns, rotateRows } from '../quant/index.ts';
+import { type Basis, type Rotation, rotateColumns, rotateRows } from '../quant/index.ts';
 
 /** One adapted module inside a site's fused pair. */
 interface Member {
@@ -22,8 +22,8 @@ interface Member {
   rankOffset: number;
   /** First of its rows in B. */
   outOffset: number;
-  /** Block of the rotation in which its output is expected. */
-  outBlock: number;
+  /** Rotation in which its output is expected. */
+  outRotation: Rotation;
 }
 
 export interface SiteImage {
@@ -63,7 +63,7 @@ export function adapterImage(c: LlamaConfig, basis: Basis, layout: LoraLayout, n
         const a = layout.find(layer, module, 'A');
         const b = layout.find(layer, module, 'B');
         if (a && b) {
-          members.push({ a, b, rankOffset: rank, outOffset, outBlock: basis.sites[site].outputs[i]! });
+          members.push({ a, b, rankOffset: rank, outOffset, outRotation: basis.sites[site].outputs[i]! });
           rank += a.shape[0];
         }
         outOffset += moduleShape(c, module).out;
@@ -103,7 +103,7 @@ export function adapterImage(c: LlamaConfig, basis: Basis, layout: LoraLayout, n
           image.set(a, s.aOffset + m.rankOffset * s.shape.in);
           const out = m.b.shape[0];
           const b = params.slice(m.b.offset, m.b.offset + out * r);
-          rotateColumns(b, out, r, m.outBlock);
+          rotateColumns(b, out, r, m.outRotation);
           for (let row = 0; row < out; row++) {
             const to = s.bOffset + (m.outOffset + row) * s.rank + m.rankOffset;
             for (let k = 0; k < r; k++) image[to + k] = scale * b[row * r + k]!;
@@ -132,7 +132,7 @@ export function adapterImage(c: LlamaConfig, basis: Basis, layout: LoraLayout, n
             const at = s.bOffset + (m.outOffset + row) * s.rank + m.rankOffset;
             for (let k = 0; k < r; k++) b[row * r + k] = scale * image[at + k]!;
           }
-          rotateColumns(b, out, r, m.outBlock);
+          rotateColumns(b, out, r, m.outRotation);
           grads.set(b, m.b.offset);
         }
       }

@@ -2,7 +2,7 @@
 // The names of the inputs made here are the names under which `weights.ts` and `adapterImage.ts` bind buffers.
 import { addmm, input, int8Linear, matmul, mul, type Value } from '../graph/index.ts';
 import { type LlamaConfig, type Projection, type SiteName, siteShape } from '../models/index.ts';
-import { type Basis, rotationInput } from '../quant/index.ts';
+import { type Basis, blockInput } from '../quant/index.ts';
 
 export interface ProjectionOptions {
   /** Total rank of the site's adapted modules; 0: no adapter here. */
@@ -19,7 +19,7 @@ export class RotationInputs {
   get(block: number): Value {
     let v = this.made.get(block);
     if (!v) {
-      v = rotationInput(block);
+      v = blockInput(block);
       this.made.set(block, v);
     }
     return v;

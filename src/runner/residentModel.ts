@@ -14,13 +14,11 @@ import {
 import {
   type Basis,
   basisOf,
-  hadamard,
   type Precision,
   quantizeHeadProgram,
   quantizeSiteProgram,
   rotateEmbeddingProgram,
-  rotationBlocks,
-  rotationName,
+  rotationMatrices,
 } from '../quant/index.ts';
 
 export interface ResidentModel {
@@ -76,7 +74,7 @@ export async function loadModel(options: LoadOptions): Promise<ResidentModel> {
   const tables = ropeTables(c, tableRows, await weights.ropeFactors());
   const half = c.headDim / 2;
   const rotations = Object.fromEntries(
-    rotationBlocks(basis).map((b) => [rotationName(b), upload(hadamard(b), [b, b])]),
+    [...rotationMatrices(basis)].map(([name, { size, data }]) => [name, upload(data, [size, size])]),
   );
   const shared = {
     cos: upload(tables.cos, [tableRows, half]),

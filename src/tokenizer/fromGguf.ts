@@ -59,7 +59,8 @@ function byteLevel(metadata: Metadata, vocabulary: GgufVocabulary): TokenizerDef
 function sentencePiece(metadata: Metadata, vocabulary: GgufVocabulary): TokenizerDefinition {
   const { ids, tokens, types, scores } = vocabulary;
   // With merges in the file nothing is to be rebuilt.
-  if (!vocabulary.merges && !scores) throw badTokenizer('the file has neither tokenizer.ggml.scores nor ....merges');
+  if (!vocabulary.merges && !scores)
+    throw badTokenizer('the file has neither tokenizer.ggml.scores nor tokenizer.ggml.merges');
   const leftOut = new Set(tokens.filter((_, id) => types[id] !== undefined && types[id] !== TokenType.normal));
   const unkId = ggufId(metadata, 'unknown_token_id', tokens.length) ?? ids.get('<unk>');
   const addPrefix = metadata.get('tokenizer.ggml.add_space_prefix') !== false;

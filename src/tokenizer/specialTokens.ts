@@ -102,14 +102,14 @@ function templateItems(processor: unknown): (string | undefined)[] | undefined {
   });
 }
 
-/** A template, or a list of { name, template } of which 'default' is taken. @throws TOKENIZER_UNSUPPORTED otherwise. */
+/** A template, or a list of { name, template }: 'default', else the first. @throws TOKENIZER_UNSUPPORTED otherwise. */
 export function chatTemplateOf(value: unknown): string | undefined {
   if (value === undefined || value === null) return undefined;
   if (typeof value === 'string') return value;
   if (Array.isArray(value)) {
     const templates = value.filter((entry) => isObject(entry) && typeof entry.template === 'string');
     const chosen = templates.find((entry) => entry.name === 'default') ?? templates[0];
-    if (chosen) return chosen.template as string;
+    if (chosen || value.length === 0) return chosen?.template;
   }
   throw unsupported(`chat_template is ${quote(value)}, neither a text nor a list of named texts`);
 }

@@ -1,59 +1,28 @@
 // Runs a Jinja template that came with a model, with @huggingface/jinja. Its interpreter knows only its own values (no
 // JavaScript object is reachable from a template); what it lacks are bounds, and they are added here.
-import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
+import { Environment, parse, tokenize } from '@huggingface/jinja';
 import { HuacayaError } from '../base/index.ts';
+import { BoundedInterpreter, badTemplate as bad } from './boundedInterpreter.ts';
 import { formatTime } from './formatTime.ts';
 
 /** Published templates have up to some 20,000 characters. */
-const LONGEST_TEMPLATE = 200_000;
-/** Evaluated nodes; a chat of a hundred messages takes some ten thousand. */
-const MOST_STEPS = 2_000_000;
+const LONGEST_TEMPLATE = 100_000;
+/** The library's lexer takes quadratic time on these. */
+const BLANKS = /\s{1000}/;
 const LONGEST_RANGE = 10_000;
-/** Beyond what the messages bring along. */
-const LONGEST_OUTPUT = 1_000_000;
 
 export type ParsedTemplate = ReturnType<typeof parse>;
-
-/** Spelled out because the library's own declarations do not resolve under Node's module rules. */
-interface LibraryInterpreter {
-  run(template: ParsedTemplate): { value: unknown };
-  evaluate(statement: unknown, environment: unknown): { value: unknown };
-}
-const BaseInterpreter = Interpreter as new (environment: Environment) => LibraryInterpreter;
-
-const HINT = 'The template is part of the model; a prompt template such as alpaca works without it.';
-const bad = (why: string, cause?: unknown) =>
-  new HuacayaError('BAD_CHAT_TEMPLATE', `the model's chat template ${why}`, { hint: HINT, cause });
 
 /** @throws HuacayaError BAD_CHAT_TEMPLATE. */
 export function parseTemplate(source: string): ParsedTemplate {
   if (source.length > LONGEST_TEMPLATE) {
     throw bad(`has ${source.length} characters; ${LONGEST_TEMPLATE} is the most`);
   }
+  if (BLANKS.test(source)) throw bad('has a thousand blanks in a row');
   try {
     return parse(tokenize(source, { lstrip_blocks: true, trim_blocks: true }));
   } catch (cause) {
     throw bad(`cannot be read: ${(cause as Error).message}`, cause);
-  }
-}
-
-/** Counts steps and looks at the length of every text and list that comes into being. */
-class BoundedInterpreter extends BaseInterpreter {
-  #steps = 0;
-  readonly #longest: number;
-
-  constructor(environment: Environment, longest: number) {
-    super(environment);
-    this.#longest = longest;
-  }
-
-  override evaluate(statement: unknown, environment: unknown): { value: unknown } {
-    if (++this.#steps > MOST_STEPS) throw bad(`does not come to an end (${MOST_STEPS} steps)`);
-    const result = super.evaluate(statement, environment);
-    const { value } = result;
-    const length = typeof value === 'string' || Array.isArray(value) ? value.length : 0;
-    if (length > this.#longest) throw bad(`makes a text or list of ${length} items; ${this.#longest} is the most`);
-    return result;
   }
 }
 
@@ -65,8 +34,8 @@ export function runTemplate(template: ParsedTemplate, variables: Record<string, 
   try {
     const environment = new Environment();
     for (const [name, value] of Object.entries({ ...globals(now), ...variables })) environment.set(name, value);
-    const longest = LONGEST_OUTPUT + 4 * JSON.stringify(variables).length;
-    return String(new BoundedInterpreter(environment, longest).run(template).value);
+    const given = JSON.stringify(variables).length;
+    return String(new BoundedInterpreter(environment, given).run(template).value);
   } catch (cause) {
     if (cause instanceof HuacayaError) throw cause;
     throw bad(`failed: ${(cause as Error).message}`, cause);
@@ -83,7 +52,11 @@ function globals(now: Date): Record<string, unknown> {
     none: null,
     None: null,
     raise_exception(message: unknown) {
-      throw new HuacayaError('CHAT_REFUSED', `the model's chat template refuses these messages: ${String(message)}`);
+      // The words are a stranger's and will be printed: no control characters, no novels.
+      const words = String(message)
+        .replace(/\p{Cc}+/gu, ' ')
+        .slice(0, 500);
+      throw new HuacayaError('CHAT_REFUSED', `the model's chat template refuses these messages: ${words}`);
     },
     strftime_now: (format: unknown) => formatTime(now, String(format)),
     range: (...bounds: unknown[]) => boundedRange(bounds),

@@ -166,7 +166,9 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         schedule: options.schedule,
       });
       step++;
-      if (Number.isFinite(loss) && Number.isFinite(gradNorm)) {
+      // A gradient of exactly 0 with a loss left is an overflow too: RMSNorm turns activations beyond 1e19 into zeros.
+      const vanished = gradNorm === 0 && loss > 1e-3;
+      if (Number.isFinite(loss) && Number.isFinite(gradNorm) && !vanished) {
         badInARow = 0;
         await optimiser.step(params, gradients, learningRate);
         await pass.setParameters(params);
@@ -175,13 +177,9 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         const lines = packs.flatMap((p) => p.segments.map((s) => s.line));
         const reason = `loss ${loss}, gradient norm ${gradNorm}, rows from lines ${lines.join(', ')}`;
         if (badInARow >= maxBadSteps) {
-          throw new HuacayaError(
-            'NOT_FINITE',
-            `step ${step}: ${maxBadSteps} steps in a row were not finite (${reason})`,
-            {
-              hint: 'Lower --learning-rate, or look at the rows named here.',
-            },
-          );
+          throw new HuacayaError('NOT_FINITE', `step ${step}: ${maxBadSteps} steps in a row overflowed (${reason})`, {
+            hint: 'Lower --learning-rate, or look at the rows named here.',
+          });
         }
         emit({ type: 'skipped', step, reason });
         continue;

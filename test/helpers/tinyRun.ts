@@ -10,8 +10,8 @@ import { dropoutMask, loadModel, type ResidentModel, TrainingPass } from '../../
 import type { ReferenceLora } from './referenceLlama.ts';
 import { type TinyModel, temporaryFolder, type WriteOptions, writeTinyModel } from './tinyModel.ts';
 
-/** Two threads: what CI has. */
-export const startRuntime = (): Promise<Runtime> => createRuntime({ threads: 2 });
+/** One thread: at this size more only wait for each other. */
+export const startRuntime = (): Promise<Runtime> => createRuntime({ threads: 1 });
 
 export interface LoadTinyOptions extends WriteOptions {
   precision?: Precision;

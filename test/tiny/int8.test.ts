@@ -63,7 +63,7 @@ it('predicts nearly the same in inference, with an adapter', async () => {
   expect(cosine(logits, expected)).toBeGreaterThan(0.99);
 });
 
-it('needs a quarter of the memory for its matrices', async () => {
+it('holds its matrices in 8 bits', async () => {
   const { resident } = await loadTiny(runtime, tinyModel(), { precision: 'int8', training: false });
   for (const site of ['qkv', 'o', 'gateUp', 'down'])
     expect(resident.layers[0]![`${site}.w`]!.buffer.dtype).toBe('int8');

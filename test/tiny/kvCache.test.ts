@@ -29,7 +29,7 @@ afterAll(() => runtime.close());
 const ids = [...randomSequence(9, 3).ids];
 
 /** The logits after the last of several pieces. */
-async function after(pieces: readonly (readonly number[])[], adapter?: ResidentAdapter, capacity = 9) {
+async function logitsAfter(pieces: readonly (readonly number[])[], adapter?: ResidentAdapter, capacity = 9) {
   const cache = pass.createCache(capacity);
   let logits = new Float32Array();
   for (const piece of pieces) logits = new Float32Array(await pass.advance(cache, piece, adapter));
@@ -43,21 +43,21 @@ const lastRow = (m: { data: Float64Array; cols: number }) => m.data.subarray(-m.
 it('gives the same for every split of a prompt', async () => {
   const expected = lastRow(referenceLogits(model, ids));
   for (let cut = 1; cut < ids.length; cut++) {
-    expect(largestDifference(await after([ids.slice(0, cut), ids.slice(cut)]), expected)).toBeLessThan(1e-4);
+    expect(largestDifference(await logitsAfter([ids.slice(0, cut), ids.slice(cut)]), expected)).toBeLessThan(1e-4);
   }
-  expect(largestDifference(await after(ids.map((id) => [id])), expected)).toBeLessThan(1e-4);
+  expect(largestDifference(await logitsAfter(ids.map((id) => [id])), expected)).toBeLessThan(1e-4);
 });
 
 it('does not care how large the cache is', async () => {
-  expect(await after([ids.slice(0, 4), ids.slice(4)], undefined, 200)).toEqual(
-    await after([ids.slice(0, 4), ids.slice(4)]),
+  expect(await logitsAfter([ids.slice(0, 4), ids.slice(4)], undefined, 200)).toEqual(
+    await logitsAfter([ids.slice(0, 4), ids.slice(4)]),
   );
 });
 
 it('reads a prompt that is longer than its chunk', async () => {
   const long = [...randomSequence(300, 8).ids];
   const expected = lastRow(referenceLogits(model, long));
-  expect(largestDifference(await after([long], undefined, 300), expected)).toBeLessThan(2e-4);
+  expect(largestDifference(await logitsAfter([long], undefined, 300), expected)).toBeLessThan(2e-4);
 });
 
 it('keeps two sequences apart', async () => {
@@ -84,10 +84,10 @@ describe('an adapter', () => {
     const params = randomParams(layout);
     const adapter = await pass.loadAdapter({ layout, params });
     const expected = lastRow(referenceLogits(mergeLora(model, referenceLora(layout, params)), ids));
-    expect(largestDifference(await after([ids], adapter), expected)).toBeLessThan(1e-4);
-    expect(largestDifference(await after([ids.slice(0, 5), ids.slice(5)], adapter), expected)).toBeLessThan(1e-4);
+    expect(largestDifference(await logitsAfter([ids], adapter), expected)).toBeLessThan(1e-4);
+    expect(largestDifference(await logitsAfter([ids.slice(0, 5), ids.slice(5)], adapter), expected)).toBeLessThan(1e-4);
     // And it leaves no trace behind.
-    expect(largestDifference(await after([ids]), lastRow(referenceLogits(model, ids)))).toBeLessThan(1e-4);
+    expect(largestDifference(await logitsAfter([ids]), lastRow(referenceLogits(model, ids)))).toBeLessThan(1e-4);
     expect(largestDifference(expected, lastRow(referenceLogits(model, ids)))).toBeGreaterThan(0.1);
   });
 });

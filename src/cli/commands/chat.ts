@@ -66,10 +66,11 @@ async function answer(out: Output, g: Generation, message: string, history: Chat
   for (;;) {
     const piece = await pieces.next();
     if (!piece.done) {
-      out.piece(piece.value);
+      if (out.format !== 'json') out.piece(piece.value);
       continue;
     }
-    out.piece('\n');
+    if (out.format !== 'json') out.piece('\n');
+    out.json({ message, text: piece.value.text, finish: piece.value.finish, tokens: piece.value.ids.length });
     out.say(describeSpeed(piece.value));
     if (g.prompts.remembers) {
       history.push({ role: 'user', content: message }, { role: 'assistant', content: piece.value.text });

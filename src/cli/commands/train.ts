@@ -54,7 +54,8 @@ Examples:
     describe(out, settings, run);
     if (flags.dryRun) {
       await run.checkpoint.weights.close();
-      out.data(stringify(settings));
+      if (out.format === 'json') out.json(settings);
+      else out.data(stringify(settings));
       return;
     }
     await execute(out, settings, run, !!flags.overwrite);
@@ -130,8 +131,21 @@ async function execute(out: Output, s: Settings, run: PreparedRun, overwrite: bo
   }
 }
 
+/** During a warm-up the first updates move nothing: B is still zero, and there is no adapter to save. */
+function hasLearnt({ layout, params }: TrainResult): boolean {
+  return layout.tensors.some(
+    (t) => t.kind === 'B' && params.subarray(t.offset, t.offset + t.shape[0] * t.shape[1]).some((p) => p !== 0),
+  );
+}
+
 async function finish(out: Output, s: Settings, run: PreparedRun, result: TrainResult): Promise<void> {
   const folder = join(run.folder, 'adapter');
+  if (result.stopped && !hasLearnt(result)) {
+    out.say(`stopped after step ${result.steps} of ${run.totalSteps}, before anything was learnt: no adapter is saved`);
+    out.json({ type: 'done', adapter: null, steps: result.steps, stopped: true });
+    process.exitCode = 130;
+    return;
+  }
   const notes = { base_model: s.base_model, prompt_template_name: s.prompt_template_name, huacaya_version: version };
   const adapter = { layout: result.layout, params: result.params, baseModel: s.base_model };
   await saveAdapter(folder, adapter, { extraFiles: { [notesFile]: `${JSON.stringify(notes, null, 2)}\n` } });

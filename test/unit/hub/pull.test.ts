@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, readdir, readFile, realpath, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { nearNames } from '../../../src/base/index.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { nearNames } from '../../../src/base/index.ts';
 import {
   type CatalogEntry,
   type CommandResult,

@@ -49,6 +49,14 @@ describe('the reference', () => {
   });
 });
 
+test('what a template says when it refuses is made fit to print', () => {
+  const attempt = () =>
+    render("{{ raise_exception('no\u001b[2J' ~ ('x' | replace('x', messages[0].content))) }}", [
+      { role: 'user', content: 'y'.repeat(9000) },
+    ]);
+  expect(attempt).toThrow(/refuses these messages: no \[2Jy{400,500}$/);
+});
+
 test('a base model has none, and the error says what to do', () => {
   const attempt = () => renderChat(base, user);
   expect(attempt).toThrow(
@@ -74,10 +82,11 @@ describe('templates that are wrong', () => {
   const cases: [string, string, string | RegExp][] = [
     ['do not parse', '{% for %}', 'cannot be read'],
     ['never close', '{{ messages', 'cannot be read'],
-    ['are too long', ' '.repeat(200_001), '200001 characters; 200000 is the most'],
+    ['are too long', 'x'.repeat(100_001), '100001 characters; 100000 is the most'],
+    ['have endless blanks', `a${' '.repeat(50_000)}b`, 'a thousand blanks'],
     ['call what is not there', '{{ launch() }}', 'failed'],
     ['use an unknown filter', '{{ 1 | launch }}', 'failed'],
-    ['nest without end', `{{ ${'('.repeat(50_000)}1${')'.repeat(50_000)} }}`, /failed|cannot be read/],
+    ['nest without end', `{{ ${'('.repeat(40_000)}1${')'.repeat(40_000)} }}`, /failed|cannot be read/],
     ['recurse without end', '{% macro f(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}', 'failed'],
     ['ask for a huge range', '{% for i in range(1000000000) %}{% endfor %}', 'range of 1000000000'],
     ['ask for an endless range', '{{ range(0, 1, 0) }}', 'range of'],
@@ -90,12 +99,27 @@ describe('templates that are wrong', () => {
     [
       'double a text',
       `{% set ns = namespace(s='x') %}{% for i in range(99) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}`,
-      'makes a text or list',
+      'makes a value of',
+    ],
+    [
+      'nest a list in itself',
+      `{% set ns = namespace(s=[1]) %}{% for i in range(30) %}{% set ns.s = [ns.s, ns.s] %}{% endfor %}{{ ns.s | tojson }}`,
+      'makes a value of',
+    ],
+    [
+      'nest namespaces',
+      '{% set a = namespace(s=1) %}{% set b = namespace(s=[a, a]) %}{% set a.s = [b, b] %}{{ a | tojson }}',
+      'puts a namespace into a list',
+    ],
+    [
+      'cut a text again and again',
+      `{% set x = '${'a'.repeat(90_000)}' %}{% for i in range(9999) %}{{ x.split('a') | length }}{% endfor %}`,
+      'does not come to an end',
     ],
     [
       'double a list',
       `{% set ns = namespace(s=[1]) %}{% for i in range(99) %}{% set ns.s = ns.s + ns.s %}{% endfor %}`,
-      'makes a text or list',
+      /makes a value of|does not come to an end/,
     ],
   ];
   test.each(cases)('%s', (_, template, message) => {
@@ -127,7 +151,7 @@ describe('nothing of JavaScript is within reach', () => {
   test('messages may be named like anything', () => {
     const odd = [{ role: '__proto__', content: 'constructor' }];
     expect(render('{{ messages[0].role }}/{{ messages[0].content }}', odd)).toBe('__proto__/constructor');
-    const extra = [{ role: 'user', content: 'x', secret: 'y' }] as ChatMessage[];
+    const extra = [Object.assign({ role: 'user', content: 'x' }, { secret: 'y' })];
     expect(render('{{ messages[0].secret }}', extra)).toBe('');
   });
 });

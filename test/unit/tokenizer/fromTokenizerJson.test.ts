@@ -123,6 +123,7 @@ describe('chat template', () => {
     expect(chatTemplate(list)).toBe('plain');
     expect(chatTemplate(list.slice(0, 1))).toBe('tools');
     expect(chatTemplate(undefined)).toBeUndefined();
+    expect(chatTemplate([])).toBeUndefined();
     expect(() => chatTemplate(7)).toThrow(expect.objectContaining({ code: 'TOKENIZER_UNSUPPORTED' }));
   });
 });

@@ -1,0 +1,196 @@
+// What each op means, in float64: one case an op, written from the docs in src/graph/ops.ts.
+import { at, build, mapRows, type Tensor } from './tensor.ts';
+
+interface Call {
+  inputs: readonly Tensor[];
+  attrs: Readonly<Record<string, unknown>>;
+  /** Declared shapes of the outputs, in numbers. */
+  shapes: readonly number[][];
+}
+
+type ReferenceOp = (call: Call) => Tensor[];
+
+const sum = (xs: readonly number[]) => xs.reduce((a, b) => a + b, 0);
+const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
+
+function broadcastShape(a: Tensor, b: Tensor): number[] {
+  const rank = Math.max(a.shape.length, b.shape.length);
+  const dim = (t: Tensor, i: number) => t.shape[t.shape.length - rank + i] ?? 1;
+  return Array.from({ length: rank }, (_, i) => (dim(a, i) === 1 ? dim(b, i) : dim(a, i)));
+}
+
+const zip =
+  (f: (x: number, y: number) => number): ReferenceOp =>
+  ({ inputs: [a, b] }) => [build(broadcastShape(a!, b!), (i) => f(at(a!, i), at(b!, i)))];
+
+const map =
+  (f: (x: number) => number): ReferenceOp =>
+  ({ inputs: [a] }) => [{ shape: a!.shape, data: a!.data.map(f) }];
+
+function product(a: Tensor, b: Tensor, { transA, transB, alpha = 1 }: Call['attrs']): Tensor {
+  const lead = broadcastShape({ shape: a.shape.slice(0, -2), data: [] }, { shape: b.shape.slice(0, -2), data: [] });
+  const [rows, inner] = transA ? a.shape.slice(-2).reverse() : a.shape.slice(-2);
+  const columns = b.shape.at(transB ? -2 : -1)!;
+  return build([...lead, rows!, columns], (index) => {
+    const [r, c] = index.slice(-2) as [number, number];
+    const batch = index.slice(0, -2);
+    let total = 0;
+    for (let k = 0; k < inner!; k++) {
+      total += at(a, [...batch, ...(transA ? [k, r] : [r, k])]) * at(b, [...batch, ...(transB ? [c, k] : [k, c])]);
+    }
+    return total * Number(alpha);
+  });
+}
+
+/** To the nearest integer, ties to even. */
+export function roundEven(x: number): number {
+  const low = Math.floor(x);
+  if (x - low !== 0.5) return Math.round(x);
+  return low % 2 === 0 ? low : low + 1;
+}
+
+/** One row as 8-bit codes and their scale. */
+export function quantizeRow(row: readonly number[]): { codes: number[]; scale: number } {
+  const scale = Math.max(Math.max(...row.map(Math.abs)) / 127, 1e-30);
+  return { codes: row.map((x) => roundEven(x / scale)), scale };
+}
+
+/** Each block of the last axis times `rotation` [block, block]. */
+export function rotateRow(row: readonly number[], rotation: Tensor): number[] {
+  const block = rotation.shape[0]!;
+  return row.map((_, c) => {
+    const start = c - (c % block);
+    return sum(row.slice(start, start + block).map((x, k) => x * at(rotation, [k, c - start])));
+  });
+}
+
+const softmaxRow = (row: readonly number[]) => {
+  const peak = Math.max(...row);
+  const powers = row.map((x) => Math.exp(x - peak));
+  return powers.map((p) => p / sum(powers));
+};
+
+export const referenceOps: Readonly<Record<string, ReferenceOp>> = {
+  scalar: ({ attrs }) => [{ shape: [], data: [attrs.value as number] }],
+  add: zip((x, y) => x + y),
+  sub: zip((x, y) => x - y),
+  mul: zip((x, y) => x * y),
+  sigmoid: map(sigmoid),
+  silu: map((x) => x * sigmoid(x)),
+
+  matmul: ({ inputs: [a, b], attrs }) => [product(a!, b!, attrs)],
+  addmm: ({ inputs: [c, a, b], attrs }) => {
+    const ab = product(a!, b!, attrs);
+    return [build(ab.shape, (i) => at(c!, i) + at(ab, i))];
+  },
+
+  int8Linear: ({ inputs: [x, w, scale, rotation], attrs }) => {
+    const [inner, out] = w!.shape as [number, number];
+    const y = mapRows(x!, (row) => {
+      const q = quantizeRow(attrs.rotateInput ? rotateRow(row, rotation!) : row);
+      const dot = (o: number) => sum(Array.from({ length: inner }, (_, i) => q.codes[i]! * at(w!, [i, o])));
+      return Array.from({ length: out }, (_, o) => dot(o) * q.scale * scale!.data[o]!);
+    });
+    return [y];
+  },
+
+  quantizeRows: ({ inputs: [x] }) => {
+    const scales: number[] = [];
+    const codes = mapRows(x!, (row) => {
+      const q = quantizeRow(row);
+      scales.push(q.scale);
+      return q.codes;
+    });
+    return [codes, { shape: [scales.length], data: scales }];
+  },
+
+  reshape: ({ inputs: [a], shapes: [shape] }) => [{ shape: shape!, data: a!.data }],
+
+  transpose: ({ inputs: [a], attrs }) => {
+    const perm = attrs.perm as number[];
+    const shape = perm.map((p) => a!.shape[p]!);
+    return [build(shape, (i) => at(a!, perm.map((_, axis) => i[perm.indexOf(axis)]!)))]; // biome-ignore format: one idea
+  },
+
+  split: ({ inputs: [a], attrs }) => {
+    let start = 0;
+    return (attrs.sizes as number[]).map((n) => {
+      const from = start;
+      start += n;
+      return mapRows(a!, (row) => row.slice(from, from + n));
+    });
+  },
+
+  concat: ({ inputs, attrs }) => {
+    const axis = attrs.axis as number;
+    const shape = inputs[0]!.shape.map((d, i) => (i === axis ? sum(inputs.map((p) => p.shape[axis]!)) : d));
+    const read = (index: number[]) => {
+      let i = index[axis]!;
+      for (const part of inputs) {
+        if (i < part.shape[axis]!) return at(part, index.with(axis, i));
+        i -= part.shape[axis]!;
+      }
+      throw new Error('past the end');
+    };
+    return [build(shape, read)];
+  },
+
+  reduceSum: ({ inputs: [a], attrs }) => {
+    const axes = attrs.axes as number[];
+    const kept = a!.shape.map((d, i) => (axes.includes(i) ? 1 : d));
+    const total = build(kept, () => 0).data.slice();
+    build(a!.shape, (index) => {
+      const flat = kept.reduce((f, d, axis) => f * d + (axes.includes(axis) ? 0 : index[axis]!), 0);
+      total[flat]! += at(a!, index);
+      return 0;
+    });
+    return [{ shape: attrs.keep ? kept : a!.shape.filter((_, i) => !axes.includes(i)), data: total }];
+  },
+
+  gatherRows: ({ inputs: [table, index] }) => {
+    const shape = [index!.shape[0]!, table!.shape[1]!];
+    return [build(shape, ([r, c]) => at(table!, [index!.data[r!]!, c!]))];
+  },
+
+  scatterRows: ({ inputs: [rows, index, like] }) => {
+    const from = (row: number) => index!.data.flatMap((target, r) => (target === row ? [r] : []));
+    return [build(like!.shape, ([r, c]) => sum(from(r!).map((k) => at(rows!, [k, c!]))))];
+  },
+
+  softmax: ({ inputs: [a] }) => [mapRows(a!, softmaxRow)],
+
+  causalMask: ({ inputs: [query, key] }) => {
+    const shape = [query!.shape[0]!, key!.shape[0]!];
+    return [build(shape, ([q, k]) => -1e9 * Math.max(0, key!.data[k!]! - query!.data[q!]!))];
+  },
+
+  rmsNorm: ({ inputs: [x, weight], attrs }) => {
+    const inverse = (row: number[]) => 1 / Math.sqrt(sum(row.map((v) => v * v)) / row.length + (attrs.eps as number));
+    const y = mapRows(x!, (row) => row.map((v, i) => v * inverse(row) * (weight?.data[i] ?? 1)));
+    return [y, mapRows(x!, (row) => [inverse(row)])];
+  },
+
+  rotary: ({ inputs: [x, positions, cos, sin], attrs }) => {
+    const half = cos!.shape[1]!;
+    const sign = attrs.inverse ? -1 : 1;
+    const y = mapRows(x!, (row, token) =>
+      row.map((v, i) => {
+        const j = i % (2 * half);
+        const where = [positions!.data[token]!, j % half];
+        const partner = j < half ? -row[i + half]! : row[i - half]!;
+        return v * at(cos!, where) + sign * partner * at(sin!, where);
+      }),
+    );
+    return [y];
+  },
+
+  crossEntropy: ({ inputs: [logits, labels, weights] }) => {
+    const probs = mapRows(logits!, softmaxRow);
+    const losses = labels!.data.map((label, r) => -Math.log(Math.max(at(probs, [r, label]), 1.2e-38)));
+    return [{ shape: [], data: [sum(losses.map((l, r) => l * weights!.data[r]!))] }, probs];
+  },
+
+  crossEntropyGrad: ({ inputs: [probs, labels, weights] }) => [
+    build(probs!.shape, ([r, c]) => (at(probs!, [r!, c!]) - (labels!.data[r!] === c ? 1 : 0)) * weights!.data[r!]!),
+  ],
+};
