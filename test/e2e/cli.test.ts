@@ -155,7 +155,7 @@ describe('an interrupt', () => {
   });
 
   it('before anything was learnt exits with 130, saves no adapter and says so', async () => {
-    // In a warm-up this long the first updates move nothing that could be saved.
+    // As in the first update of a warm-up, whose rate is 0: nothing moves.
     const flags = '--num-epochs 100000 --val-set-size 0 --learning-rate 1e-45 --output-dir early';
     const result = await cli(`train ${training} ${flags}`, { interruptWhen: hasStep('early') });
     expect(result).toMatchObject({ code: 130, stdout: '' });

@@ -10,9 +10,11 @@ export type Feeds = Readonly<Record<string, Tensor>>;
 function learnSizes(sizes: Record<string, number>, name: string, value: Value, fed: Tensor): void {
   if (value.shape.length !== fed.shape.length) throw new Error(`${name}: fed [${fed.shape}] for [${value.shape}]`);
   value.shape.forEach((dim, i) => {
-    if (typeof dim === 'number' || /[+*]/.test(dim)) return;
-    sizes[dim] ??= fed.shape[i]!;
-    if (sizes[dim] !== fed.shape[i]) throw new Error(`${name}: ${dim} is ${sizes[dim]} and ${fed.shape[i]}`);
+    const [, factor, symbol] = /^(?:(\d+)\*)?([^+\d][^+]*)$/.exec(String(dim)) ?? [];
+    if (symbol === undefined) return;
+    const size = fed.shape[i]! / Number(factor ?? 1);
+    sizes[symbol] ??= size;
+    if (sizes[symbol] !== size || size % 1 !== 0) throw new Error(`${name}: ${symbol} is ${sizes[symbol]} and ${size}`);
   });
 }
 

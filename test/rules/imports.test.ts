@@ -17,7 +17,7 @@ interface Room {
 function table(): Map<string, Room> {
   const text = readFileSync(join(root, 'docs/architecture.md'), 'utf8');
   const names = (cell: string) => [...cell.matchAll(/`([^`]+)`/g)].map((m) => m[1]!);
-  const rows = text.split('\n').filter((line) => /^\| `\w+` \|/.test(line));
+  const rows = text.split('\n').filter((line) => /^\| `\w+`\s*\|/.test(line));
   return new Map(
     rows.map((line) => {
       const [, room, imports, packages, node] = line.split('|');
