@@ -10,6 +10,7 @@ import { readNotes } from './adapterNotes.ts';
 import type { Output } from './output.ts';
 import { type PromptBuilder, promptBuilder } from './promptBuilder.ts';
 import { openModel, startModel } from './session.ts';
+import { maxThreads } from './settings.ts';
 
 export interface GenerationFlags {
   baseModel?: string;
@@ -66,6 +67,11 @@ export async function startGeneration(out: Output, flags: GenerationFlags): Prom
   if (!Number.isInteger(flags.maxNewTokens) || flags.maxNewTokens < 1) {
     throw usageError(`--max-new-tokens is ${flags.maxNewTokens}; it must be a whole number of at least 1`);
   }
+  const { threads = 1 } = flags;
+  if (!Number.isInteger(threads) || threads < 1 || threads > maxThreads) {
+    throw usageError(`--threads is ${threads}; it must be a whole number from 1 to ${maxThreads}`);
+  }
+  if (!Number.isInteger(flags.seed)) throw usageError(`--seed is ${flags.seed}; it must be a whole number`);
   const noted = flags.adapter ? (await readNotes(flags.adapter))?.base_model : undefined;
   const checkpoint = await openModel(flags.baseModel ?? noted ?? defaultModel);
   const { tokenizer } = checkpoint;

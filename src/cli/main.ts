@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // The command line: reads the arguments, runs one command, turns errors into two lines and an exit code.
 import { Command, CommanderError, Option } from 'commander';
+import { fileError } from '../base/node.ts';
 import { version } from '../version.ts';
 import { chatCommand } from './commands/chat.ts';
 import { compareCommand } from './commands/compare.ts';
@@ -55,8 +56,7 @@ A first run:
 const { program, output } = build();
 // A reader that goes away (`| head`) is not an error.
 process.stdout.on('error', (e: NodeJS.ErrnoException) => {
-  if (e.code === 'EPIPE') process.exit(0);
-  throw e;
+  process.exit(e.code === 'EPIPE' ? 0 : output().error(fileError('standard output', e), false));
 });
 try {
   await program.parseAsync(process.argv.map(withHyphens));

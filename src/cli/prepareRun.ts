@@ -57,7 +57,22 @@ function tokenise(out: Output, path: string, records: AlpacaRecord[], p: PromptT
       `${path}: ${built.truncated} rows (${share} %) are longer than cutoff_len ${s.cutoff_len}: cut, and without an end token`,
     );
   }
+  checkTokens(path, built.examples, c);
   return built.examples;
+}
+
+/** A tokenizer may know more tokens than the model has rows for, as where tokens were added later. */
+function checkTokens(path: string, examples: readonly Example[], c: Checkpoint): void {
+  for (const { ids, line } of examples) {
+    const beyond = ids.find((id) => id >= c.config.vocabSize);
+    if (beyond === undefined) continue;
+    const token = JSON.stringify(c.tokenizer.tokenText(beyond));
+    throw new HuacayaError(
+      'TOKEN_RANGE',
+      `${path}:${line}: has the token ${token} (id ${beyond}), but ${c.name} knows ${c.config.vocabSize} tokens`,
+      { hint: 'The tokenizer and the weights belong to different models.' },
+    );
+  }
 }
 
 /**

@@ -7,47 +7,52 @@ import { fileURLToPath } from 'node:url';
 import { isMap, isScalar, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { nearNames, usageError } from '../base/index.ts';
+import { fileError } from '../base/node.ts';
 import { moduleNames } from '../models/index.ts';
 import { precisions } from '../quant/index.ts';
 import { schedules } from '../train/index.ts';
 
-const count = (least: number) => z.coerce.number().int().min(least);
+/** From the command line numbers come as text; nothing else is turned into one (Number(true) and Number('') are traps). */
+const number = (check: z.ZodNumber = z.number()) =>
+  z.preprocess((value) => (typeof value === 'string' && value.trim() !== '' ? Number(value) : value), check);
+const count = (least: number) => number(z.number().int().min(least));
 const flag = z.union([z.boolean(), z.enum(['true', 'false']).transform((s) => s === 'true')]);
+
+/** More than any machine has; each costs memory. */
+export const maxThreads = 1024;
 
 /** Names as in alpaca-lora's finetune.py where it has them. */
 export const settingsSchema = z.strictObject({
   base_model: z.string().min(1).describe('model: a name such as smollm2-135m-instruct, a folder, or a .gguf file'),
   data_path: z.string().min(1).describe('training rows: Alpaca JSON or JSON Lines (instruction, input, output)'),
   val_data_path: z.string().optional().describe('held-out rows from a file of their own'),
-  val_set_size: z.coerce.number().min(0).describe('rows held out of the training file: a number, or a share below 1'),
+  val_set_size: number(z.number().min(0)).describe('rows held out of the training file: a number, or a share below 1'),
   output_dir: z.string().optional().describe('run folder to create (default: runs/<data>-<time>)'),
   prompt_template_name: z.string().describe('alpaca, alpaca_legacy, alpaca_short, vigogne, or a JSON file of yours'),
   train_on_inputs: flag.describe('loss on the prompt too, not only on the answer'),
   cutoff_len: count(2).describe('longest example in tokens; longer ones are cut on the right'),
   pack_len: count(2).describe('tokens per forward pass; changes speed and memory, never the result'),
   batch_size: count(1).describe('examples per optimiser step'),
-  num_epochs: z.coerce.number().positive().describe('times through the data'),
+  num_epochs: number(z.number().positive()).describe('times through the data'),
   max_steps: count(1).optional().describe('stop after so many optimiser steps'),
-  learning_rate: z.coerce.number().positive().describe('peak learning rate of AdamW'),
+  learning_rate: number(z.number().positive()).describe('peak learning rate of AdamW'),
   lr_scheduler: z.enum(schedules).describe('decay after the warm-up'),
   warmup_steps: count(0).optional().describe('updates of linear warm-up'),
-  warmup_ratio: z.coerce
-    .number()
-    .min(0)
-    .max(1)
-    .describe('warm-up as a share of the run, where warmup_steps is not set'),
-  weight_decay: z.coerce.number().min(0).describe('decoupled weight decay'),
-  max_grad_norm: z.coerce.number().min(0).describe('clip the gradient to this norm; 0: do not'),
+  warmup_ratio: number(z.number().min(0).max(1)).describe(
+    'warm-up as a share of the run, where warmup_steps is not set',
+  ),
+  weight_decay: number(z.number().min(0)).describe('decoupled weight decay'),
+  max_grad_norm: number(z.number().min(0)).describe('clip the gradient to this norm; 0: do not'),
   lora_r: count(1).describe('rank of the adapter'),
-  lora_alpha: z.coerce.number().positive().describe('scale of the adapter is lora_alpha / lora_r'),
-  lora_dropout: z.coerce.number().min(0).lt(1).describe('dropout on the adapter input'),
+  lora_alpha: number(z.number().positive()).describe('scale of the adapter is lora_alpha / lora_r'),
+  lora_dropout: number(z.number().min(0).lt(1)).describe('dropout on the adapter input'),
   lora_target_modules: z
     .union([z.string(), z.array(z.string())])
     .describe(`all-linear, or some of ${moduleNames.join(', ')}`),
   use_rslora: flag.describe('scale by lora_alpha / sqrt(lora_r)'),
   precision: z.enum(precisions).describe('fp32 is exact, int8 is faster'),
-  threads: count(1).optional().describe('cores to use (default: all)'),
-  seed: z.coerce.number().int().describe('seed of everything random'),
+  threads: number(z.number().int().min(1).max(maxThreads)).optional().describe('cores to use (default: all)'),
+  seed: number(z.number().int()).describe('seed of everything random'),
   eval_steps: count(0).describe('held-out loss every so many steps; 0: before and after only'),
 });
 
@@ -61,7 +66,10 @@ const recipesFolder = fileURLToPath(new URL('../../recipes/', import.meta.url));
 async function readSettingsFile(path: string): Promise<Record<string, unknown>> {
   if (!existsSync(path)) throw usageError(`${path}: no such settings file`);
   const lines = new LineCounter();
-  const document = parseDocument(await readFile(path, 'utf8'), { lineCounter: lines });
+  const text = await readFile(path, 'utf8').catch((cause) => {
+    throw fileError(path, cause);
+  });
+  const document = parseDocument(text, { lineCounter: lines });
   const problem = document.errors[0];
   if (problem) throw usageError(`${path}:${problem.linePos?.[0].line ?? 1}: ${problem.message.split('\n')[0]}`);
   if (document.contents === null) return {};

@@ -37,6 +37,11 @@ export function packExamples(examples: readonly Example[], packLen: number): Pac
   }
 
   const length = (index: number) => examples[index]!.ids.length;
+  // Room beyond what all examples need would only be searched in vain.
+  const capacity = Math.min(
+    packLen,
+    examples.reduce((sum, example) => sum + example.ids.length, 0),
+  );
   const longestFirst = examples.map((_, index) => index).sort((a, b) => length(b) - length(a) || a - b);
   const bins: Bin[] = [];
   // Open bins by the room left in them, so that the tightest fit is found without looking at every bin.
@@ -44,10 +49,10 @@ export function packExamples(examples: readonly Example[], packLen: number): Pac
   for (const index of longestFirst) {
     const need = length(index);
     let room = need;
-    while (room <= packLen && !byRoom.get(room)?.length) room++;
+    while (room <= capacity && !byRoom.get(room)?.length) room++;
     let bin = byRoom.get(room)?.pop();
     if (!bin) {
-      bin = { members: [], room: packLen };
+      bin = { members: [], room: capacity };
       bins.push(bin);
     }
     bin.members.push(index);

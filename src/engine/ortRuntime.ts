@@ -1,7 +1,7 @@
 // The Runtime over onnxruntime-node in a worker thread. Runs are posted in batches; this thread never computes.
-import { availableParallelism } from 'node:os';
+import { availableParallelism, cpus } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import { HuacayaError } from '../base/index.ts';
+import { HuacayaError, usageError } from '../base/index.ts';
 import { type Program, toOnnx } from '../graph/index.ts';
 import type { Command, Reply, WorkerOptions } from './protocol.ts';
 import {
@@ -37,10 +37,19 @@ function workerUrl(): URL {
 /**
  * Starts an engine. One per process is the rule: sessions that are created and released again and again leak.
  * @param options.threads cores to use; default: all of them.
- * @throws HuacayaError ENGINE_MISSING when onnxruntime's native library cannot be loaded.
+ * @throws HuacayaError USAGE for more threads than cores, ENGINE_MISSING when onnxruntime's native library cannot be loaded.
  */
 export async function createRuntime(options: { threads?: number } = {}): Promise<Runtime> {
-  const workerData: WorkerOptions = { threads: options.threads ?? availableParallelism() };
+  // onnxruntime's official builds for Linux and macOS send usage data and leave a device id in the home folder. Nobody
+  // asked for that here: off, unless the user has set the variable. It is read once, when the library is loaded.
+  process.env.ORT_DISABLE_TELEMETRY ??= '1';
+  const threads = options.threads ?? availableParallelism();
+  // The native pool would really start as many threads as it is told.
+  const most = Math.max(availableParallelism(), cpus().length);
+  if (!Number.isInteger(threads) || threads < 1 || threads > most) {
+    throw usageError(`threads is ${threads}; this machine has ${most} cores`, `Use 1 to ${most}.`);
+  }
+  const workerData: WorkerOptions = { threads };
   const worker = new Worker(workerUrl(), { workerData, name: 'huacaya-engine' });
   const waiting = new Map<number, { resolve: (value: never) => void; reject: (e: Error) => void }>();
   let info!: RuntimeInfo;

@@ -27,7 +27,7 @@ class Emitter {
   }
 
   fresh(): string {
-    return `t${this.count++}`;
+    return `%t${this.count++}`; // no input is called like this
   }
 
   /** Adds a node with one new output and returns its name. */
@@ -43,7 +43,7 @@ class Emitter {
   private constant(key: string, dtype: OnnxDType, dims: number[], data: ArrayBufferView): string {
     let name = this.constants.get(key);
     if (!name) {
-      name = `c${this.constants.size}`;
+      name = `%c${this.constants.size}`;
       this.constants.set(key, name);
       this.initializers.push({
         name,
@@ -72,11 +72,17 @@ class Emitter {
   }
 }
 
-/** A Reshape target: at most one symbol may be inferred (-1), others must stay where they were (0). */
-function reshapeTarget(from: Shape, to: readonly Dim[]): number[] {
-  const inferred = to.filter((d, i) => typeof d === 'string' && from[i] !== d).length;
-  invariant(inferred <= 1, `reshape [${from}] to [${to}] has ${inferred} sizes to infer`);
-  return to.map((d, i) => (typeof d === 'number' ? d : from[i] === d ? 0 : -1));
+/** A Reshape target: a symbol that stays in its place is 0, one other is inferred (-1), more are read from x's shape. */
+function reshapeTarget(e: Emitter, x: string, from: Shape, to: readonly Dim[]): string {
+  const target = to.map((d, i) => (typeof d === 'number' ? d : from[i] === d ? 0 : -1));
+  if (target.filter((d) => d === -1).length <= 1) return e.ints(target);
+  const sizes = e.node('Shape', [x]);
+  const parts = to.map((d) => {
+    if (typeof d === 'number') return e.ints([d]);
+    invariant(from.includes(d), `reshape [${from}] to [${to}] has several sizes to infer, ${d} among them`);
+    return e.node('Gather', [sizes, e.ints([from.indexOf(d)])]);
+  });
+  return e.node('Concat', parts, { axis: { int: 0 } });
 }
 
 /** Rows of x as unsigned bytes around 128, and the row scales: [rows, n] uint8, [rows, 1], [rows]. */
@@ -115,6 +121,11 @@ const emitRules: Record<string, EmitRule> = {
   silu: simple('QuickGelu', { alpha: { float: 1 } }, 'com.microsoft'),
   softmax: simple('Softmax', { axis: { int: -1 } }),
 
+  softmaxMatmul: (e, _node, [scores, values], [y, probs]) => {
+    e.nodeInto('Softmax', [scores!], [probs!], { axis: { int: -1 } });
+    e.nodeInto('MatMul', [probs!, values!], [y!]);
+  },
+
   matmul: (e, { attrs }, inputs, outputs) => {
     const { transA, transB, alpha } = attrs;
     if (!transA && !transB && alpha === 1) e.nodeInto('MatMul', inputs, outputs);
@@ -132,9 +143,17 @@ const emitRules: Record<string, EmitRule> = {
     const [first, , , matrix] = node.inputs;
     const block = Number(matrix?.shape[0]);
     const turned = node.attrs.rotateInput ? rotated(e, x!, rotation!, block, Number(first!.shape[1])) : x!;
-    const { codes, column } = quantizeActivation(e, turned);
-    const operands = [codes, w!, e.float(1), scale!, e.byte(128)];
-    e.nodeInto('Mul', [e.node('MatMulIntegerToFloat', operands, {}, 'com.microsoft'), column], outputs);
+    const product = (codes: string, rowScale: string) =>
+      ['MatMulIntegerToFloat', [codes, w!, rowScale, scale!, e.byte(128)]] as const;
+    const peak = node.attrs.peak as number;
+    if (peak > 0) {
+      const step = e.float(peak / 127);
+      const codes = e.node('QuantizeLinear', [turned, step, e.byte(128)]);
+      e.nodeInto(...product(codes, step), outputs, {}, 'com.microsoft');
+    } else {
+      const { codes, column } = quantizeActivation(e, turned);
+      e.nodeInto('Mul', [e.node(...product(codes, e.float(1)), {}, 'com.microsoft'), column], outputs);
+    }
   },
 
   quantizeRows: (e, _node, [x], outputs) => {
@@ -144,7 +163,8 @@ const emitRules: Record<string, EmitRule> = {
   },
 
   reshape: (e, node, [x], outputs) => {
-    e.nodeInto('Reshape', [x!, e.ints(reshapeTarget(node.inputs[0]!.shape, node.attrs.shape as Dim[]))], outputs);
+    const target = reshapeTarget(e, x!, node.inputs[0]!.shape, node.attrs.shape as Dim[]);
+    e.nodeInto('Reshape', [x!, target], outputs);
   },
 
   transpose: (e, { attrs }, inputs, outputs) => {

@@ -30,7 +30,10 @@ type Rule = (node: Node, grads: readonly (Value | undefined)[], wanted: readonly
 
 /** Sums a gradient over the axes along which its operand was broadcast. */
 function unbroadcast(g: Value, shape: Shape): Value {
-  return reshape(reduceSum(g, reducedAxes(g.shape, shape)), shape);
+  const axes = reducedAxes(g.shape, shape);
+  const lead = g.shape.length - shape.length;
+  const kept = axes.filter((a) => a >= lead).map((a) => a - lead);
+  return reduceSum(reduceSum(g, axes.slice(0, lead), false), kept);
 }
 
 /** The gradient of an op whose second output is there only for the gradient itself. */
@@ -139,6 +142,19 @@ export const gradients: Record<string, Rule> = {
     undefined,
     wantLike ? scale(like!, 0) : undefined, // only its shape counts
   ],
+
+  // sum(dP * P) over the keys equals sum(g * y) over the width, which is shorter (Dao et al. 2022).
+  softmaxMatmul: ({ inputs: [scores, values], outputs: [y, probs] }, grads, [ws, wv]) => {
+    const g = onlyFirst('softmaxMatmul', grads);
+    const dScores = () => {
+      const dProbs = matmul(g, values!, { transB: true });
+      return mul(probs!, sub(dProbs, lastAxisSum(mul(g, y!))));
+    };
+    return [
+      ws ? unbroadcast(dScores(), scores!.shape) : undefined,
+      wv ? unbroadcast(matmul(probs!, g, { transA: true }), values!.shape) : undefined,
+    ];
+  },
 
   softmax: ({ outputs: [y] }, [g]) => {
     const gy = mul(g!, y!);

@@ -70,6 +70,11 @@ export interface Int8Matrix {
 }
 
 export interface Int8Options {
+  /**
+   * The largest magnitude expected in x: one fixed scale for all rows, peak / 127, larger values are cut. Without it each
+   * row gets a scale of its own.
+   */
+  peak?: number;
   /** x is rotated by this [block, block] (see `rotateBlocks`) before it is quantised; `matrix` must be for rotated x. */
   rotateInput?: Value;
   /**
@@ -80,7 +85,7 @@ export interface Int8Options {
 }
 
 /**
- * x [rows, in] times an int8 matrix, with x itself quantised per row to 8 bits: result float32 [rows, out].
+ * x [rows, in] times an int8 matrix, with x itself quantised to 8 bits: result float32 [rows, out].
  * The backward operands are inputs of the node so that graph walks see them; the forward never reads them.
  */
 export function int8Linear(x: Value, matrix: Int8Matrix, options: Int8Options = {}): Value {
@@ -93,7 +98,7 @@ export function int8Linear(x: Value, matrix: Int8Matrix, options: Int8Options = 
   });
   const { rotateInput, backward } = options;
   const inputs = [x, matrix.w, matrix.scale, ...(rotateInput ? [rotateInput] : [])];
-  const attrs = { rotateInput: !!rotateInput, backward: 'none', rotateGrad: 0 };
+  const attrs = { peak: options.peak ?? 0, rotateInput: !!rotateInput, backward: 'none', rotateGrad: 0 };
   const back = backward && ('float' in backward ? backward.float : backward.int8.w);
   need('int8Linear', !back || sameShape(back.shape, [out, x.shape[1]!]), () => {
     return `backward weight ${showShape(back!.shape)} for a product ${showShape([x.shape[1]!, out])}`;
@@ -206,6 +211,18 @@ export function scatterRows(rows: Value, index: Value, like: Value): Value {
 }
 
 // ---- the pieces of a transformer
+
+/**
+ * softmax(scores) values: scores [batch, rows, keys], values [batch, keys, width] to { y [batch, rows, width], probs }.
+ * One op, because its gradient is cheaper than that of its parts.
+ */
+export function softmaxMatmul(scores: Value, values: Value): { y: Value; probs: Value } {
+  const node = makeNode('softmaxMatmul', [scores, values], {}, [
+    { dtype: 'float32', shape: productShape('softmaxMatmul', scores, values, {}) },
+    { dtype: 'float32', shape: scores.shape },
+  ]);
+  return { y: node.outputs[0]!, probs: node.outputs[1]! };
+}
 
 /** Softmax over the last axis. */
 export const softmax = (a: Value) => one('softmax', [a], {}, a.shape);

@@ -9,13 +9,15 @@ export interface Program {
   readonly outputs: Readonly<Record<string, Value>>;
 }
 
-/** Declares a program by its outputs; its inputs are those that the outputs use, in the order of `order` if given. */
+/** Declares a program by its outputs; its inputs are those that the outputs use. */
 export function program(name: string, outputs: Record<string, Value>): Program {
   const inputs = topological(Object.values(outputs))
     .filter((n) => n.op === 'input')
     .map((n) => n.outputs[0]!);
   const names = inputs.map(inputName);
   invariant(new Set(names).size === names.length, `${name}: two inputs share a name among ${names}`);
+  const taken = names.find((n) => n in outputs);
+  invariant(taken === undefined, `${name}: ${taken} is both an input and an output`);
   return { name, inputs, outputs };
 }
 

@@ -11,8 +11,9 @@ import {
   reshape,
   rmsNorm,
   rotary,
+  scaleDim,
   silu,
-  softmax,
+  softmaxMatmul,
   split,
   transpose,
 } from '../graph/index.ts';
@@ -97,13 +98,13 @@ export function attention(c: LlamaConfig, q: Value, k: Value, v: Value, mask: Va
   const { kvHeads, headDim } = c;
   const group = c.heads / kvHeads;
   const [queries, keys] = mask.shape as [string, string];
-  const perGroup = [kvHeads, group === 1 ? queries : `${group}*${queries}`] as const;
+  const perGroup = [kvHeads, scaleDim(queries, group)] as const;
   const rows = reshape(transpose(reshape(q, [queries, kvHeads, group, headDim]), [1, 2, 0, 3]), [...perGroup, headDim]);
   const kh = transpose(reshape(k, [keys, kvHeads, headDim]), [1, 0, 2]);
   const vh = transpose(reshape(v, [keys, kvHeads, headDim]), [1, 0, 2]);
   const scores = matmul(rows, kh, { transB: true, alpha: 1 / Math.sqrt(headDim) });
   const masked = add(scores, concat(new Array<Value>(group).fill(mask), 0)); // the same for each head of the group
-  const mixed = matmul(softmax(masked), vh); // [kvHeads, group * queries, headDim]
+  const mixed = softmaxMatmul(masked, vh).y; // [kvHeads, group * queries, headDim]
   const heads = transpose(reshape(mixed, [kvHeads, group, queries, headDim]), [2, 0, 1, 3]);
   return reshape(heads, [queries, c.heads * headDim]);
 }

@@ -2,6 +2,7 @@ export {
   type Basis,
   basisOf,
   blockName,
+  normedPeak,
   type Precision,
   precisions,
   rotationMatrices,

@@ -20,6 +20,8 @@ export interface SiteBasis {
   foldsNorm: boolean;
   /** Rotation in which the input arrives. */
   input: Rotation;
+  /** Largest magnitude expected in the input, for a fixed scale; 0: a scale for each row. */
+  peak: number;
   /** Rotation in which each module's output is expected. */
   outputs: readonly Rotation[];
   /** Block by which the input is rotated just before it is quantised; 1: it is not. */
@@ -35,6 +37,14 @@ export interface Basis {
   sites: Readonly<Record<SiteName, SiteBasis>>;
 }
 
+/**
+ * What comes out of RMSNorm (without its weight) has a mean square of exactly 1, and after a rotation over the whole width
+ * it is close to normally distributed: one fixed scale serves all rows, and neither their maxima nor a product with row
+ * scales has to be computed. 3.5 standard deviations lose as little as a scale a row does (gradient cosine 0.9940 against
+ * 0.9943 on SmolLM2-135M); at 4 the coarser steps cost more than the rarer cuts save.
+ */
+export const normedPeak = 3.5;
+
 const none = { block: 1, columns: 0 };
 
 export function basisOf(precision: Precision, c: LlamaConfig): Basis {
@@ -42,6 +52,7 @@ export function basisOf(precision: Precision, c: LlamaConfig): Basis {
     const plain = (site: SiteName): SiteBasis => ({
       foldsNorm: false,
       input: noRotation,
+      peak: 0,
       outputs: sites[site].modules.map(() => noRotation),
       rotateInput: 1,
       rotateGrad: none,
@@ -64,19 +75,21 @@ export function basisOf(precision: Precision, c: LlamaConfig): Basis {
       qkv: {
         foldsNorm: true,
         input: residual,
+        peak: normedPeak,
         outputs: [noRotation, noRotation, head],
         rotateInput: 1,
         rotateGrad: { block: head.block, columns: queryKey },
       },
-      o: { foldsNorm: false, input: head, outputs: [residual], rotateInput: 1, rotateGrad: none },
+      o: { foldsNorm: false, input: head, peak: 0, outputs: [residual], rotateInput: 1, rotateGrad: none },
       gateUp: {
         foldsNorm: true,
         input: residual,
+        peak: normedPeak,
         outputs: [noRotation, noRotation],
         rotateInput: 1,
         rotateGrad: { block: inner, columns: 2 * c.intermediateSize },
       },
-      down: { foldsNorm: false, input: noRotation, outputs: [residual], rotateInput: inner, rotateGrad: none },
+      down: { foldsNorm: false, input: noRotation, peak: 0, outputs: [residual], rotateInput: inner, rotateGrad: none },
     },
   };
 }

@@ -78,11 +78,20 @@ export class InferencePass {
     for (const b of [...cache.keys, ...cache.values]) this.model.runtime.free(b);
   }
 
-  /** Appends tokens to the cache and returns the logits after the last of them, [vocab]. */
+  /**
+   * Appends tokens to the cache and returns the logits after the last of them, [vocab].
+   * @throws HuacayaError TOKEN_RANGE for an id beyond the model's vocabulary.
+   */
   async advance(cache: KvCache, ids: readonly number[], adapter?: ResidentAdapter): Promise<Float32Array> {
     const { runtime, config: c } = this.model;
     if (ids.length === 0 || cache.length + ids.length > cache.capacity) {
       throw new Error(`internal: ${ids.length} tokens after ${cache.length} in a cache of ${cache.capacity}`);
+    }
+    const beyond = ids.find((id) => id >= c.vocabSize);
+    if (beyond !== undefined) {
+      throw new HuacayaError('TOKEN_RANGE', `the prompt has the token id ${beyond}, the model knows ${c.vocabSize}`, {
+        hint: 'The tokenizer and the weights belong to different models.',
+      });
     }
     let x!: View;
     const most = Math.min(prefillChunk, this.model.positions);

@@ -29,7 +29,7 @@ import {
   type SiteName,
   siteNames,
 } from '../models/index.ts';
-import type { Basis } from '../quant/index.ts';
+import { type Basis, normedPeak } from '../quant/index.ts';
 import { normInput, projection, RotationInputs } from './projections.ts';
 
 /** Total rank per site; 0 where nothing is adapted. */
@@ -98,7 +98,11 @@ const headOf = (c: LlamaConfig, basis: Basis, training: boolean) => {
   const shape = [c.vocabSize, c.hiddenSize];
   if (basis.precision === 'fp32') return (h: Value) => matmul(h, input('head.w', shape), { transB: true });
   const matrix = { w: input('head.w', [c.hiddenSize, c.vocabSize], 'int8'), scale: input('head.scale', [c.vocabSize]) };
-  return (h: Value) => int8Linear(h, matrix, training ? { backward: { float: input('head.float', shape) } } : {});
+  return (h: Value) =>
+    int8Linear(h, matrix, {
+      peak: normedPeak,
+      ...(training ? { backward: { float: input('head.float', shape) } } : {}),
+    });
 };
 
 const headNorm = (c: LlamaConfig, basis: Basis) =>

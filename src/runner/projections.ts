@@ -34,14 +34,17 @@ function frozen(x: Value, c: LlamaConfig, basis: Basis, site: SiteName, training
     w: input(`${site}.w`, [shape.in, shape.out], 'int8'),
     scale: input(`${site}.scale`, [shape.out]),
   };
-  const rotateInput = spec.rotateInput > 1 ? { rotateInput: r.get(spec.rotateInput) } : {};
-  if (!training) return int8Linear(x, matrix, rotateInput);
+  const options = {
+    ...(spec.rotateInput > 1 ? { rotateInput: r.get(spec.rotateInput) } : {}),
+    ...(spec.peak > 0 ? { peak: spec.peak } : {}),
+  };
+  if (!training) return int8Linear(x, matrix, options);
   const { block, columns } = spec.rotateGrad;
   const backward = {
     int8: { w: input(`${site}.wT`, [shape.out, shape.in], 'int8'), scale: input(`${site}.scaleT`, [shape.in]) },
     ...(block > 1 ? { rotation: r.get(block), columns } : {}),
   };
-  return int8Linear(x, matrix, { ...rotateInput, backward });
+  return int8Linear(x, matrix, { ...options, backward });
 }
 
 export function projection(

@@ -104,9 +104,17 @@ async function meanLoss(pass: TrainingPass, packs: readonly Pack[]): Promise<num
   return sum / packs.reduce((n, p) => n + p.targets, 0);
 }
 
+/** A gradient of exactly 0 with a loss left is an overflow too: RMSNorm turns activations beyond 1e19 into zeros. */
+const overflowed = (loss: number, gradNorm: number) =>
+  !Number.isFinite(loss) || !Number.isFinite(gradNorm) || (gradNorm === 0 && loss > 1e-3);
+
+const notFinite = (detail: string) =>
+  new HuacayaError('NOT_FINITE', detail, { hint: 'Lower --learning-rate, or look at the rows named here.' });
+
 /**
  * Trains a fresh LoRA adapter.
- * @throws HuacayaError USAGE for bad options, NO_EXAMPLES, NOT_FINITE after three unusable steps in a row.
+ * @throws HuacayaError USAGE for bad options, NO_EXAMPLES, NOT_FINITE after three unusable steps in a row or when
+ *   the last update broke the model.
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   checkOptions(options);
@@ -166,9 +174,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         schedule: options.schedule,
       });
       step++;
-      // A gradient of exactly 0 with a loss left is an overflow too: RMSNorm turns activations beyond 1e19 into zeros.
-      const vanished = gradNorm === 0 && loss > 1e-3;
-      if (Number.isFinite(loss) && Number.isFinite(gradNorm) && !vanished) {
+      if (!overflowed(loss, gradNorm)) {
         badInARow = 0;
         await optimiser.step(params, gradients, learningRate);
         await pass.setParameters(params);
@@ -177,9 +183,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         const lines = packs.flatMap((p) => p.segments.map((s) => s.line));
         const reason = `loss ${loss}, gradient norm ${gradNorm}, rows from lines ${lines.join(', ')}`;
         if (badInARow >= maxBadSteps) {
-          throw new HuacayaError('NOT_FINITE', `step ${step}: ${maxBadSteps} steps in a row overflowed (${reason})`, {
-            hint: 'Lower --learning-rate, or look at the rows named here.',
-          });
+          throw notFinite(`step ${step}: ${maxBadSteps} steps in a row overflowed (${reason})`);
         }
         emit({ type: 'skipped', step, reason });
         continue;
@@ -212,6 +216,12 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     }
   }
   if (evaluatedAt !== step) await evaluate(step);
+  // The last update has no step after it that would notice, and a broken adapter must not be handed out.
+  const check = await pass.run(examples.slice(0, 1), 1);
+  const checkNorm = clipGradients(check.gradients, 0);
+  if (overflowed(check.loss, checkNorm)) {
+    throw notFinite(`after step ${step} the model is broken: loss ${check.loss}, gradient norm ${checkNorm}`);
+  }
   return {
     layout,
     params,

@@ -1,11 +1,11 @@
 // The command line from outside: what it writes, what it prints where, and how it ends.
-import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { configFromJson } from '../../src/models/index.ts';
 import { openAdapter } from '../../src/models/node.ts';
-import { type CliOptions, runCli, treeOf } from '../helpers/runCli.ts';
+import { type CliOptions, expectOneError, runCli, runShell, treeOf } from '../helpers/runCli.ts';
 import { temporaryFolder, tinyConfigs, tinyModel, writeTinyModel } from '../helpers/tinyModel.ts';
 
 const folder = temporaryFolder();
@@ -136,6 +136,40 @@ describe('train', () => {
       'warning gaps.jsonl: 1 rows (50 %) are longer than cutoff_len 64: cut, and without an end token',
     ]);
   });
+});
+
+describe('when the disk fails', () => {
+  it('training goes on without its log, and warns once', async () => {
+    const metrics = join(cwd, 'unlogged', 'metrics.jsonl');
+    let replaced = false;
+    const replaceLog = () => {
+      if (!replaced && existsSync(metrics)) {
+        rmSync(metrics);
+        mkdirSync(metrics);
+        replaced = true;
+      }
+      return false;
+    };
+    const result = await cli(`train ${short} --num-epochs 20 --output-dir unlogged`, { interruptWhen: replaceLog });
+    expect(result).toMatchObject({ code: 0, stdout: 'unlogged/adapter\n' });
+    expect(result.stderr.match(/^warning .*metrics\.jsonl: .*no more metrics are written$/gm)).toHaveLength(1);
+  });
+
+  it.skipIf(!existsSync('/dev/full'))('a full stdout is one clear error', async () => {
+    const result = await runShell(`list --help > /dev/full`, cwd);
+    expectOneError(result, 1, /standard output: no space left/);
+  });
+});
+
+it('learns the same from a pack length without a bound', async () => {
+  const result = await cli(`train ${short} --output-dir wide --pack-len 1e12`);
+  expect(result.code).toBe(0);
+});
+
+it('fails, and saves no adapter, when the model is broken at the end', async () => {
+  const result = await cli(`train ${training} --num-epochs 1 --learning-rate 1e20 --output-dir diverged`);
+  expectOneError(result, 1, /after step 1 the model is broken/);
+  expect(existsSync(join(cwd, 'diverged', 'adapter'))).toBe(false);
 });
 
 describe('an interrupt', () => {

@@ -49,10 +49,10 @@ export function roundEven(x: number): number {
   return low % 2 === 0 ? low : low + 1;
 }
 
-/** One row as 8-bit codes and their scale. */
-export function quantizeRow(row: readonly number[]): { codes: number[]; scale: number } {
-  const scale = Math.max(Math.max(...row.map(Math.abs)) / 127, 1e-30);
-  return { codes: row.map((x) => roundEven(x / scale)), scale };
+/** One row as 8-bit codes and their scale; `peak`: the magnitude of code 127 where it is not the row's largest. */
+export function quantizeRow(row: readonly number[], peak = 0): { codes: number[]; scale: number } {
+  const scale = Math.max((peak || Math.max(...row.map(Math.abs))) / 127, 1e-30);
+  return { codes: row.map((x) => Math.max(-128, Math.min(127, roundEven(x / scale)))), scale };
 }
 
 /** Each block of the last axis times `rotation` [block, block]. */
@@ -87,7 +87,7 @@ export const referenceOps: Readonly<Record<string, ReferenceOp>> = {
   int8Linear: ({ inputs: [x, w, scale, rotation], attrs }) => {
     const [inner, out] = w!.shape as [number, number];
     const y = mapRows(x!, (row) => {
-      const q = quantizeRow(attrs.rotateInput ? rotateRow(row, rotation!) : row);
+      const q = quantizeRow(attrs.rotateInput ? rotateRow(row, rotation!) : row, Number(attrs.peak));
       const dot = (o: number) => sum(Array.from({ length: inner }, (_, i) => q.codes[i]! * at(w!, [i, o])));
       return Array.from({ length: out }, (_, o) => dot(o) * q.scale * scale!.data[o]!);
     });
@@ -155,6 +155,11 @@ export const referenceOps: Readonly<Record<string, ReferenceOp>> = {
   scatterRows: ({ inputs: [rows, index, like] }) => {
     const from = (row: number) => index!.data.flatMap((target, r) => (target === row ? [r] : []));
     return [build(like!.shape, ([r, c]) => sum(from(r!).map((k) => at(rows!, [k, c!]))))];
+  },
+
+  softmaxMatmul: ({ inputs: [scores, values] }) => {
+    const probs = mapRows(scores!, softmaxRow);
+    return [product(probs, values!, {}), probs];
   },
 
   softmax: ({ inputs: [a] }) => [mapRows(a!, softmaxRow)],

@@ -22,8 +22,19 @@ export interface CliOptions {
   interruptWhen?: () => boolean;
 }
 
+/** A line for the shell, for redirections. */
+export const runShell = (line: string, cwd: string): Promise<CliResult> =>
+  run('/bin/sh', ['-c', `'${process.execPath}' '${main}' ${line}`], { cwd });
+
+export const runCli = (args: readonly string[], options: CliOptions): Promise<CliResult> =>
+  run(process.execPath, [main, ...args], options);
+
 /** No colours, and no caches but those in `cwd`: the machine's own models must not be seen. */
-export function runCli(args: readonly string[], { cwd, stdin = '', interruptWhen }: CliOptions): Promise<CliResult> {
+function run(
+  command: string,
+  args: readonly string[],
+  { cwd, stdin = '', interruptWhen }: CliOptions,
+): Promise<CliResult> {
   const home = join(cwd, 'home');
   const env = {
     PATH: process.env.PATH,
@@ -33,7 +44,7 @@ export function runCli(args: readonly string[], { cwd, stdin = '', interruptWhen
     NO_COLOR: '1',
   };
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [main, ...args], { cwd, env });
+    const child = spawn(command, args, { cwd, env });
     let [stdout, stderr] = ['', ''];
     child.stdout.setEncoding('utf8').on('data', (text) => {
       stdout += text;

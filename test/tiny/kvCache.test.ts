@@ -92,6 +92,16 @@ describe('an adapter', () => {
   });
 });
 
+it('refuses a token that the model does not know', async () => {
+  const cache = pass.createCache(9);
+  await expect(pass.advance(cache, [5, 300])).rejects.toMatchObject({
+    code: 'TOKEN_RANGE',
+    message: expect.stringMatching(/300/),
+  });
+  expect(cache.length).toBe(0);
+  pass.freeCache(cache);
+});
+
 it('refuses more positions than there are, before it takes memory', () => {
   expect(() => pass.createCache(513)).toThrow(/513 positions.*512/);
 });

@@ -199,6 +199,15 @@ describe('numbers that are not finite', () => {
       await expect(run({ learningRate, epochs: 4 })).rejects.toMatchObject({ code: 'NOT_FINITE' });
     }
   });
+
+  it('are noticed when the last update brings them', async () => {
+    for (const maxSteps of [1, 2]) {
+      await expect(run({ learningRate: 1e20, maxSteps })).rejects.toMatchObject({
+        code: 'NOT_FINITE',
+        message: expect.stringMatching(new RegExp(`after step ${maxSteps} the model is broken`)),
+      });
+    }
+  });
 });
 
 it.each([

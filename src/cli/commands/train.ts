@@ -4,7 +4,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { stringify } from 'yaml';
-import { writeFileAtomic } from '../../base/node.ts';
+import { fileError, writeFileAtomic } from '../../base/node.ts';
 import { saveAdapter } from '../../models/node.ts';
 import { type TrainEvent, type TrainResult, train } from '../../train/index.ts';
 import { version } from '../../version.ts';
@@ -76,8 +76,19 @@ function describe(out: Output, s: Settings, run: PreparedRun): void {
 
 /** One line per step on a terminal; in a log about twenty lines a run. */
 function reporter(out: Output, metricsPath: string) {
+  let logging = true;
+  const log = (event: TrainEvent) => {
+    if (!logging || event.type === 'start') return;
+    try {
+      appendFileSync(metricsPath, `${JSON.stringify(event)}\n`);
+    } catch (cause) {
+      // Hours of training are worth more than a line in a log.
+      logging = false;
+      out.warn(`${fileError(metricsPath, cause).message}; no more metrics are written`);
+    }
+  };
   return (event: TrainEvent) => {
-    if (event.type !== 'start') appendFileSync(metricsPath, `${JSON.stringify(event)}\n`);
+    log(event);
     out.json(event);
     if (event.type === 'start') out.say(`training  ${event.trainable.toLocaleString('en')} parameters`);
     else if (event.type === 'heldOut') out.progress(`step ${event.step}  held-out loss ${event.loss.toFixed(4)}`, true);
@@ -98,12 +109,14 @@ function reporter(out: Output, metricsPath: string) {
   };
 }
 
+const tokensOf = (examples: PreparedRun['examples']) => examples.reduce((n, e) => n + e.ids.length, 0);
+
 async function execute(out: Output, s: Settings, run: PreparedRun, overwrite: boolean): Promise<void> {
   const loaded = await startModel(out, run.checkpoint, {
     precision: s.precision,
     training: true,
     positions: s.cutoff_len,
-    packTokens: s.pack_len,
+    packTokens: Math.min(s.pack_len, Math.max(...[run.examples, run.heldOut].map(tokensOf))),
     ...(s.threads ? { threads: s.threads } : {}),
   });
   const stop = new AbortController();
@@ -115,7 +128,9 @@ async function execute(out: Output, s: Settings, run: PreparedRun, overwrite: bo
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
   try {
     if (overwrite) await rm(run.folder, { recursive: true, force: true });
-    await mkdir(run.folder, { recursive: true });
+    await mkdir(run.folder, { recursive: true }).catch((cause) => {
+      throw fileError(run.folder, cause);
+    });
     await writeFileAtomic(join(run.folder, 'config.yaml'), stringify({ ...s, output_dir: run.folder }));
     const result = await train({
       ...trainOptions(s, run),

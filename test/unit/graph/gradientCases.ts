@@ -17,6 +17,7 @@ import {
   sigmoid,
   silu,
   softmax,
+  softmaxMatmul,
   split,
   sub,
   transpose,
@@ -88,6 +89,13 @@ export const gradientCases: Readonly<Record<string, fc.Arbitrary<GradientCase>>>
       return matmul(a, b, { transA: p.transA, transB: p.transB, alpha: p.alpha });
     },
   ),
+
+  softmaxMatmul: scene({ m: axis(), k: axis(), n: axis(), lead: axes(0, 2), a: pattern, b: pattern }, (s, p) => {
+    const lead = s.dims(p.lead);
+    const [m, k, n] = [s.dim('m', p.m), s.dim('k', p.k), s.dim('n', p.n)];
+    const scores = s.variable('scores', [...narrowed(lead, p.a), m, k]);
+    return softmaxMatmul(scores, s.variable('values', [...narrowed(lead, p.b), k, n])).y;
+  }),
 
   addmm: scene(product, (s, p) => {
     const [m, k, n] = [s.dim('m', p.m), s.dim('k', p.k), s.dim('n', p.n)];

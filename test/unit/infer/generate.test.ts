@@ -131,6 +131,9 @@ describe('the stream', () => {
     expect(await collect(scripted([...text('ok'), ...llama, eos]).pass)).toMatchObject({ text: 'ok\ufffd' });
     const held = await collect(scripted([...text('ok ##'), eos]).pass, { stop: ['###'] });
     expect(held).toMatchObject({ text: 'ok ##', finish: 'eos' });
+    const cut = await collect(scripted(text('ok #')).pass, { stop: ['###'], maxNewTokens: text('ok #').length });
+    expect(cut).toMatchObject({ text: 'ok #', finish: 'length' });
+    expect(cut.pieces.join('')).toBe('ok #');
   });
 
   it('adds up to the text, which is what comes before the first stop', async () => {

@@ -57,14 +57,15 @@ it.each(rotations)('block $block across $across is symmetric, orthonormal and it
   expectInvolution(n, m);
 });
 
-it('mixes everything in a group, and nothing between groups', () => {
-  const r = { block: 8, across: 3 };
-  const x = new Float32Array(3 * 24);
-  x[24 + 5] = 1;
-  rotateRows(x, 1, 72, r);
-  expect(x.subarray(0, 24).some((v) => v !== 0)).toBe(false);
-  expect(x.subarray(24, 48).every((v) => v !== 0)).toBe(true);
-  expect(x.subarray(48).some((v) => v !== 0)).toBe(false);
+it.each([3, 4, 6])('across %i mixes everything in a group, and nothing between groups', (across) => {
+  const r = { block: 8, across };
+  const n = 8 * across;
+  const x = new Float32Array(3 * n);
+  x[n + 5] = 1;
+  rotateRows(x, 1, 3 * n, r);
+  expect(x.subarray(0, n).some((v) => v !== 0)).toBe(false);
+  expect(x.subarray(n, 2 * n).every((v) => v !== 0)).toBe(true);
+  expect(x.subarray(2 * n).some((v) => v !== 0)).toBe(false);
 });
 
 it('spreads one outlier evenly over a block', () => {
@@ -132,6 +133,21 @@ describe('the matrices that go to the device', () => {
       expect(data).toHaveLength(size * size);
       expectInvolution(size, data);
     }
+  });
+
+  it.each([48, 128, 384])('together make the same rotation of %i columns as the host does', (hiddenSize) => {
+    const basis = basisOf('int8', { ...config, hiddenSize });
+    const { block, across } = basis.residual;
+    const matrices = rotationMatrices(basis);
+    const within = matrices.get(`rotation${block}`)!.data;
+    const between = matrices.get(`across${across}`)!.data;
+    const { n, m } = matrixOf(basis.residual);
+    const product = Float32Array.from({ length: n * n }, (_, at) => {
+      const [i, j] = [Math.floor(at / n), at % n];
+      const blocks = between[Math.floor(i / block) * across + Math.floor(j / block)]!;
+      return blocks * within[(i % block) * block + (j % block)]!;
+    });
+    expect(largest(product, m)).toBeLessThan(1e-6);
   });
 
   it('are none in fp32', () => {
