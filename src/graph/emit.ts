@@ -85,10 +85,17 @@ function reshapeTarget(e: Emitter, x: string, from: Shape, to: readonly Dim[]): 
   return e.node('Concat', parts, { axis: { int: 0 } });
 }
 
-/** Rows of x as unsigned bytes around 128, and the row scales: [rows, n] uint8, [rows, 1], [rows]. */
+/** The step of each row's 8 bits, max|x| / 127, as [rows, 1]. Two reductions read x twice; Abs would also write it once. */
+function rowScale(e: Emitter, x: string): string {
+  const high = e.node('ReduceMax', [x, e.ints([1])], { keepdims: { int: 1 } });
+  const low = e.node('ReduceMin', [x, e.ints([1])], { keepdims: { int: 1 } });
+  const peak = e.node('Max', [high, e.node('Neg', [low])]);
+  return e.node('Max', [e.node('Mul', [peak, e.float(1 / 127)]), e.float(1e-30)]);
+}
+
+/** Rows of x as unsigned bytes around 128, and the row scales: [rows, n] uint8, [rows, 1]. */
 function quantizeActivation(e: Emitter, x: string): { codes: string; column: string } {
-  const peak = e.node('ReduceMax', [e.node('Abs', [x]), e.ints([1])], { keepdims: { int: 1 } });
-  const column = e.node('Max', [e.node('Mul', [peak, e.float(1 / 127)]), e.float(1e-30)]);
+  const column = rowScale(e, x);
   const flat = e.node('Reshape', [column, e.ints([-1])]);
   const zeroPoint = e.node('Expand', [e.byte(128), e.node('Shape', [flat])]);
   return { codes: e.node('QuantizeLinear', [x, flat, zeroPoint], { axis: { int: 0 } }), column };
@@ -157,8 +164,7 @@ const emitRules: Record<string, EmitRule> = {
   },
 
   quantizeRows: (e, _node, [x], outputs) => {
-    const peak = e.node('ReduceMax', [e.node('Abs', [x!]), e.ints([1])], { keepdims: { int: 0 } });
-    e.nodeInto('Max', [e.node('Mul', [peak, e.float(1 / 127)]), e.float(1e-30)], [outputs[1]!]);
+    e.nodeInto('Reshape', [rowScale(e, x!), e.ints([-1])], [outputs[1]!]);
     e.nodeInto('QuantizeLinear', [x!, outputs[1]!], [outputs[0]!], { axis: { int: 0 }, output_dtype: { int: 3 } });
   },
 

@@ -23,7 +23,13 @@ afterAll(() => runtime.close());
 const silent = (s: Sequence): Sequence => ({ ids: s.ids, targets: new Int32Array(s.ids.length).fill(-1) });
 const [a, b, c] = [randomSequence(11, 1, 4), randomSequence(4, 2), randomSequence(19, 3, 10)];
 
-describe.each(['fp32', 'int8'] as const)('in %s', (precision) => {
+// Where rows of another length change the last bit of a float, an 8-bit code may fall on the other side of a half.
+const cases = [
+  { precision: 'fp32', lossError: 1e-5, gradientError: 1e-5 },
+  { precision: 'int8', lossError: 1e-4, gradientError: 1e-2 },
+] as const;
+
+describe.each(cases)('in $precision', ({ precision, lossError, gradientError }) => {
   let pass: TrainingPass;
   let layout: LoraLayout;
   beforeAll(async () => {
@@ -42,20 +48,21 @@ describe.each(['fp32', 'int8'] as const)('in %s', (precision) => {
       [c, a, b],
     ]) {
       const packed = await pass.run(order, 1);
-      expect(Math.abs(packed.loss / loss - 1)).toBeLessThan(1e-5);
-      expect(relativeError(packed.gradients, gradients)).toBeLessThan(1e-5);
-      expect(Math.abs((await pass.evaluate(order)) / loss - 1)).toBeLessThan(1e-5);
+      expect(Math.abs(packed.loss / loss - 1)).toBeLessThan(lossError);
+      expect(relativeError(packed.gradients, gradients)).toBeLessThan(gradientError);
+      expect(Math.abs((await pass.evaluate(order)) / loss - 1)).toBeLessThan(lossError);
     }
   });
 
   it('is linear in the weight', async () => {
     const one = await pass.run([a, b], 1);
-    const third = await pass.run([a, b], 1 / 3);
-    expect(third.loss).toBeCloseTo(one.loss / 3, 4);
+    // A power of two, which is exact in every precision.
+    const quarter = await pass.run([a, b], 1 / 4);
+    expect(quarter.loss).toBeCloseTo(one.loss / 4, 5);
     expect(
       relativeError(
-        third.gradients,
-        one.gradients.map((g) => g / 3),
+        quarter.gradients,
+        one.gradients.map((g) => g / 4),
       ),
     ).toBeLessThan(1e-5);
   });
