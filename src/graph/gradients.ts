@@ -90,7 +90,7 @@ export const gradients: Record<string, Rule> = {
     const [w1, s1, rotation] = inputs.slice(attrs.rotateInput ? 4 : 3);
     if (attrs.backward === 'float') return [matmul(g!, w1!)];
     if (attrs.backward !== 'int8') throw new Error('int8Linear: no backward weight was given');
-    const rotated = rotation ? rotateBlocks(g!, rotation, attrs.rotateGrad as number) : g!;
+    const rotated = rotation ? rotateBlocks(g!, rotation) : g!;
     return [int8Linear(rotated, { w: w1!, scale: s1! })];
   },
 

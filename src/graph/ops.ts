@@ -79,9 +79,9 @@ export interface Int8Options {
   rotateInput?: Value;
   /**
    * What the gradient with respect to (unrotated) x is computed with: the transposed weight as int8 [out, in], for which
-   * the leading `columns` of the gradient are first rotated by `rotation`; or the weight as float32 [out, in].
+   * the gradient is first rotated by `rotation` [block, block]; or the weight as float32 [out, in].
    */
-  backward?: { int8: Int8Matrix; rotation?: Value; columns?: number } | { float: Value };
+  backward?: { int8: Int8Matrix; rotation?: Value } | { float: Value };
 }
 
 /**
@@ -98,7 +98,7 @@ export function int8Linear(x: Value, matrix: Int8Matrix, options: Int8Options = 
   });
   const { rotateInput, backward } = options;
   const inputs = [x, matrix.w, matrix.scale, ...(rotateInput ? [rotateInput] : [])];
-  const attrs = { peak: options.peak ?? 0, rotateInput: !!rotateInput, backward: 'none', rotateGrad: 0 };
+  const attrs = { peak: options.peak ?? 0, rotateInput: !!rotateInput, backward: 'none' };
   const back = backward && ('float' in backward ? backward.float : backward.int8.w);
   need('int8Linear', !back || sameShape(back.shape, [out, x.shape[1]!]), () => {
     return `backward weight ${showShape(back!.shape)} for a product ${showShape([x.shape[1]!, out])}`;
@@ -109,10 +109,7 @@ export function int8Linear(x: Value, matrix: Int8Matrix, options: Int8Options = 
   } else if (backward) {
     inputs.push(backward.int8.w, backward.int8.scale);
     attrs.backward = 'int8';
-    if (backward.rotation) {
-      inputs.push(backward.rotation);
-      attrs.rotateGrad = backward.columns ?? Number(out);
-    }
+    if (backward.rotation) inputs.push(backward.rotation);
   }
   return one('int8Linear', inputs, attrs, [x.shape[0]!, out]);
 }
@@ -297,18 +294,14 @@ export function crossEntropyGrad(probs: Value, labels: Value, weights: Value): V
 
 /**
  * Multiplies each block of the last axis with an orthonormal matrix `rotation` [block, block]:
- * spreads outliers over a block before it is quantised (QuaRot, Ashkboos et al. 2024). Columns from `count` on stay.
+ * spreads outliers over a block before it is quantised (QuaRot, Ashkboos et al. 2024).
  */
-export function rotateBlocks(x: Value, rotation: Value, count = Number(x.shape.at(-1))): Value {
+export function rotateBlocks(x: Value, rotation: Value): Value {
   const width = Number(x.shape.at(-1));
   const block = Number(rotation.shape[0]);
-  need('rotateBlocks', count % block === 0 && count <= width, () => {
-    return `${count} of ${width} columns in blocks of ${block}`;
+  need('rotateBlocks', width % block === 0, () => {
+    return `${showShape(x.shape)} in blocks of ${showShape(rotation.shape)}`;
   });
-  if (count < width) {
-    const [head, tail] = split(x, [count, width - count]);
-    return concat([rotateBlocks(head!, rotation), tail!], -1);
-  }
   const flat = reshape(x, [scaleDim(x.shape[0]!, width / block), block]);
   return reshape(matmul(flat, rotation), x.shape);
 }

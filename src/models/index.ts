@@ -24,7 +24,6 @@ export {
   expectedShape,
   ggufWeights,
   huggingFaceWeights,
-  readSite,
   type TensorReader,
   type WeightRole,
   type WeightSource,

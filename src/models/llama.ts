@@ -14,7 +14,6 @@ import {
   scaleDim,
   silu,
   softmaxMatmul,
-  split,
   transpose,
 } from '../graph/index.ts';
 import type { LlamaConfig } from './config.ts';
@@ -22,18 +21,19 @@ import type { LlamaConfig } from './config.ts';
 /** A projection with whatever belongs to it: frozen weight in some precision, adapter, dropout. */
 export type Projection = (x: Value) => Value;
 
-/** The fused matrices of a layer, in the order in which data meets them. */
-export const sites = {
-  qkv: { block: 'self_attn', modules: ['q_proj', 'k_proj', 'v_proj'] },
-  o: { block: 'self_attn', modules: ['o_proj'] },
-  gateUp: { block: 'mlp', modules: ['gate_proj', 'up_proj'] },
-  down: { block: 'mlp', modules: ['down_proj'] },
+/** The projections of a layer, in the order in which data meets them, and the block in which checkpoints keep them. */
+export const modules = {
+  q_proj: 'self_attn',
+  k_proj: 'self_attn',
+  v_proj: 'self_attn',
+  o_proj: 'self_attn',
+  gate_proj: 'mlp',
+  up_proj: 'mlp',
+  down_proj: 'mlp',
 } as const;
 
-export type SiteName = keyof typeof sites;
-export type ModuleName = (typeof sites)[SiteName]['modules'][number];
-export const siteNames = Object.keys(sites) as SiteName[];
-export const moduleNames = siteNames.flatMap((s): readonly ModuleName[] => sites[s].modules);
+export type ModuleName = keyof typeof modules;
+export const moduleNames = Object.keys(modules) as ModuleName[];
 
 /** Output and input width of one projection. */
 export function moduleShape(c: LlamaConfig, module: ModuleName): { out: number; in: number } {
@@ -55,12 +55,6 @@ export function moduleShape(c: LlamaConfig, module: ModuleName): { out: number; 
   }
 }
 
-/** Output and input width of a site: its modules stacked. */
-export function siteShape(c: LlamaConfig, site: SiteName): { out: number; in: number } {
-  const shapes = sites[site].modules.map((m) => moduleShape(c, m));
-  return { out: shapes.reduce((n, s) => n + s.out, 0), in: shapes[0]!.in };
-}
-
 export interface Rope {
   /** [1, tokens] int64 */
   positions: Value;
@@ -77,16 +71,17 @@ export const ropeInputs = (c: LlamaConfig, tokens = 'tokens'): Rope => ({
 
 /**
  * First third of a layer: x [tokens, hidden] to queries [tokens, heads * headDim], keys and values
- * [tokens, kvHeads * headDim], positions applied. `norm` may be absent when it is folded into `qkv`.
+ * [tokens, kvHeads * headDim], positions applied. `norm` may be absent when it is folded into the projections.
  */
-export function attentionInput(c: LlamaConfig, x: Value, norm: Value | undefined, qkv: Projection, rope: Rope) {
-  const h = rmsNorm(x, norm, c.rmsNormEps).y;
-  const [q, k, v] = split(
-    qkv(h),
-    sites.qkv.modules.map((m) => moduleShape(c, m).out),
-  );
+export function attentionInput(
+  c: LlamaConfig,
+  x: Value,
+  layer: { norm: Value | undefined; q: Projection; k: Projection; v: Projection },
+  rope: Rope,
+) {
+  const h = rmsNorm(x, layer.norm, c.rmsNormEps).y;
   const turn = (t: Value) => rotary(t, rope.positions, rope.cos, rope.sin);
-  return { q: turn(q!), k: turn(k!), v: v! };
+  return { q: turn(layer.q(h)), k: turn(layer.k(h)), v: layer.v(h) };
 }
 
 /**
@@ -114,12 +109,11 @@ export function attentionOutput(
   c: LlamaConfig,
   x: Value,
   o: Value,
-  layer: { o: Projection; norm: Value | undefined; gateUp: Projection; down: Projection },
+  layer: { o: Projection; norm: Value | undefined; gate: Projection; up: Projection; down: Projection },
 ): Value {
   const x1 = add(x, layer.o(o));
   const h = rmsNorm(x1, layer.norm, c.rmsNormEps).y;
-  const [gate, up] = split(layer.gateUp(h), [c.intermediateSize, c.intermediateSize]);
-  return add(x1, layer.down(mul(silu(gate!), up!)));
+  return add(x1, layer.down(mul(silu(layer.gate(h)), layer.up(h))));
 }
 
 /** Final norm and output head: x [rows, hidden] to logits [rows, vocab]. */

@@ -2,7 +2,7 @@
 // adapter has, how they start, and how they are named on disk (PEFT). All of them live in one flat float32 vector.
 import { createRng, usageError } from '../base/index.ts';
 import type { LlamaConfig } from './config.ts';
-import { type ModuleName, moduleNames, moduleShape, type SiteName, siteNames, sites } from './llama.ts';
+import { type ModuleName, moduleNames, moduleShape, modules } from './llama.ts';
 
 export interface LoraConfig {
   /** Rank. */
@@ -87,10 +87,7 @@ export function initLora(layout: LoraLayout, seed: number): Float32Array {
   return params;
 }
 
-const blockOf = (module: ModuleName) =>
-  siteNames.map((s: SiteName) => sites[s]).find((s) => (s.modules as readonly string[]).includes(module))!.block;
-
 /** Key of a tensor in adapter_model.safetensors. */
 export function loraTensorName(t: Pick<LoraTensor, 'layer' | 'module' | 'kind'>): string {
-  return `base_model.model.model.layers.${t.layer}.${blockOf(t.module)}.${t.module}.lora_${t.kind}.weight`;
+  return `base_model.model.model.layers.${t.layer}.${modules[t.module]}.${t.module}.lora_${t.kind}.weight`;
 }

@@ -1,7 +1,7 @@
 // The weights of a model by what they are, whatever the file calls them.
 import { HuacayaError } from '../base/index.ts';
 import type { LlamaConfig } from './config.ts';
-import { type ModuleName, moduleShape, type SiteName, sites } from './llama.ts';
+import { type ModuleName, moduleNames, moduleShape, modules } from './llama.ts';
 
 export type WeightRole =
   | { kind: 'embedding' | 'finalNorm' | 'head' }
@@ -51,10 +51,8 @@ const huggingFaceName = (role: WeightRole): string => {
       return `model.layers.${role.layer}.input_layernorm.weight`;
     case 'mlpNorm':
       return `model.layers.${role.layer}.post_attention_layernorm.weight`;
-    case 'projection': {
-      const site = Object.values(sites).find((s) => (s.modules as readonly string[]).includes(role.module))!;
-      return `model.layers.${role.layer}.${site.block}.${role.module}.weight`;
-    }
+    case 'projection':
+      return `model.layers.${role.layer}.${modules[role.module]}.${role.module}.weight`;
   }
 };
 
@@ -108,7 +106,7 @@ export function* allRoles(c: LlamaConfig): Generator<WeightRole> {
   for (let layer = 0; layer < c.layers; layer++) {
     yield { kind: 'attentionNorm', layer };
     yield { kind: 'mlpNorm', layer };
-    for (const s of Object.values(sites)) for (const module of s.modules) yield { kind: 'projection', layer, module };
+    for (const module of moduleNames) yield { kind: 'projection', layer, module };
   }
   yield { kind: 'finalNorm' };
   if (!c.tiedHead) yield { kind: 'head' };
@@ -160,18 +158,4 @@ export function ggufWeights(file: TensorReader, c: LlamaConfig): WeightSource {
       file.tensors.has('rope_freqs.weight') ? file.readFloat32('rope_freqs.weight') : undefined,
     close: () => file.close(),
   };
-}
-
-/** The matrix of a site: its modules' rows stacked, [out, in]. */
-export async function readSite(source: WeightSource, layer: number, site: SiteName): Promise<Float32Array> {
-  const parts: Float32Array[] = [];
-  for (const module of sites[site].modules) parts.push(await source.read({ kind: 'projection', layer, module }));
-  if (parts.length === 1) return parts[0]!;
-  const stacked = new Float32Array(parts.reduce((n, p) => n + p.length, 0));
-  let at = 0;
-  for (const p of parts) {
-    stacked.set(p, at);
-    at += p.length;
-  }
-  return stacked;
 }

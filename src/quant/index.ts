@@ -2,11 +2,11 @@ export {
   type Basis,
   basisOf,
   blockName,
+  type ModuleBasis,
   normedPeak,
   type Precision,
   precisions,
   rotationMatrices,
-  type SiteBasis,
 } from './precision.ts';
-export { blockInput, quantizeHeadProgram, quantizeSiteProgram, rotateEmbeddingProgram } from './prepare.ts';
+export { blockInput, quantizeHeadProgram, quantizeModuleProgram, rotateEmbeddingProgram } from './prepare.ts';
 export { noRotation, type Rotation, rotateColumns, rotateRows, rotates } from './rotation.ts';

@@ -1,7 +1,7 @@
 // What a precision means for each matrix: in which basis its input arrives, in which its output is expected, and what
 // is rotated on the fly. fp32 is the plain model. In int8 the residual stream itself lives in the rotated basis
 // (norm weights are folded into the matrices that follow), so half of the rotations cost nothing.
-import { type LlamaConfig, moduleShape, type SiteName, sites } from '../models/index.ts';
+import { type LlamaConfig, type ModuleName, moduleNames } from '../models/index.ts';
 import {
   acrossMatrix,
   blockFor,
@@ -15,26 +15,26 @@ import {
 export const precisions = ['fp32', 'int8'] as const;
 export type Precision = (typeof precisions)[number];
 
-export interface SiteBasis {
-  /** The site's input passes a norm whose weight is folded into the matrix. */
+export interface ModuleBasis {
+  /** The input passes a norm whose weight is folded into the matrix. */
   foldsNorm: boolean;
   /** Rotation in which the input arrives. */
   input: Rotation;
   /** Largest magnitude expected in the input, for a fixed scale; 0: a scale for each row. */
   peak: number;
-  /** Rotation in which each module's output is expected. */
-  outputs: readonly Rotation[];
+  /** Rotation in which the output is expected. */
+  output: Rotation;
   /** Block by which the input is rotated just before it is quantised; 1: it is not. */
   rotateInput: number;
-  /** Block by which the leading `columns` of the output's gradient are rotated before they are quantised. */
-  rotateGrad: { block: number; columns: number };
+  /** Block by which the output's gradient is rotated just before it is quantised; 1: it is not. */
+  rotateGrad: number;
 }
 
 export interface Basis {
   precision: Precision;
   /** Rotation of the residual stream. */
   residual: Rotation;
-  sites: Readonly<Record<SiteName, SiteBasis>>;
+  modules: Readonly<Record<ModuleName, ModuleBasis>>;
 }
 
 /**
@@ -45,51 +45,36 @@ export interface Basis {
  */
 export const normedPeak = 3.5;
 
-const none = { block: 1, columns: 0 };
+const plain: ModuleBasis = {
+  foldsNorm: false,
+  input: noRotation,
+  peak: 0,
+  output: noRotation,
+  rotateInput: 1,
+  rotateGrad: 1,
+};
 
 export function basisOf(precision: Precision, c: LlamaConfig): Basis {
   if (precision === 'fp32') {
-    const plain = (site: SiteName): SiteBasis => ({
-      foldsNorm: false,
-      input: noRotation,
-      peak: 0,
-      outputs: sites[site].modules.map(() => noRotation),
-      rotateInput: 1,
-      rotateGrad: none,
-    });
-    return {
-      precision,
-      residual: noRotation,
-      sites: { qkv: plain('qkv'), o: plain('o'), gateUp: plain('gateUp'), down: plain('down') },
-    };
+    const all = Object.fromEntries(moduleNames.map((m) => [m, plain])) as Record<ModuleName, ModuleBasis>;
+    return { precision, residual: noRotation, modules: all };
   }
   const residual = fullRotation(c.hiddenSize);
   const head = blockRotation(c.headDim);
   const inner = blockFor(c.intermediateSize);
-  const queryKey = moduleShape(c, 'q_proj').out + moduleShape(c, 'k_proj').out;
+  const normed = { ...plain, foldsNorm: true, input: residual, peak: normedPeak };
   return {
     precision,
     residual,
-    sites: {
+    modules: {
+      q_proj: { ...normed, rotateGrad: head.block },
+      k_proj: { ...normed, rotateGrad: head.block },
       // Values are rotated inside each head, which attention carries through to the input of o.
-      qkv: {
-        foldsNorm: true,
-        input: residual,
-        peak: normedPeak,
-        outputs: [noRotation, noRotation, head],
-        rotateInput: 1,
-        rotateGrad: { block: head.block, columns: queryKey },
-      },
-      o: { foldsNorm: false, input: head, peak: 0, outputs: [residual], rotateInput: 1, rotateGrad: none },
-      gateUp: {
-        foldsNorm: true,
-        input: residual,
-        peak: normedPeak,
-        outputs: [noRotation, noRotation],
-        rotateInput: 1,
-        rotateGrad: { block: inner, columns: 2 * c.intermediateSize },
-      },
-      down: { foldsNorm: false, input: noRotation, peak: 0, outputs: [residual], rotateInput: inner, rotateGrad: none },
+      v_proj: { ...normed, output: head },
+      o_proj: { ...plain, input: head, output: residual },
+      gate_proj: { ...normed, rotateGrad: inner },
+      up_proj: { ...normed, rotateGrad: inner },
+      down_proj: { ...plain, rotateInput: inner, output: residual },
     },
   };
 }
@@ -100,13 +85,13 @@ export function rotationMatrices(basis: Basis): Map<string, { size: number; data
   const addBlock = (block: number) => {
     if (block > 1) made.set(blockName(block), { size: block, data: hadamard(block) });
   };
-  for (const s of Object.values(basis.sites)) {
-    for (const r of [s.input, ...s.outputs]) {
+  for (const m of Object.values(basis.modules)) {
+    for (const r of [m.input, m.output]) {
       addBlock(r.block);
       if (r.across > 1) made.set(acrossName(r.across), { size: r.across, data: acrossMatrix(r.across) });
     }
-    addBlock(s.rotateInput);
-    addBlock(s.rotateGrad.block);
+    addBlock(m.rotateInput);
+    addBlock(m.rotateGrad);
   }
   return made;
 }

@@ -1,7 +1,6 @@
 // Programs that turn a weight as it stands in the file into what a precision computes with. They run on the engine:
 // rotating and quantising a 7B model is work for all cores.
 import {
-  concat,
   type Dim,
   input,
   matmul,
@@ -12,11 +11,10 @@ import {
   reshape,
   rotateBlocks,
   scaleDim,
-  split,
   transpose,
   type Value,
 } from '../graph/index.ts';
-import { type LlamaConfig, moduleShape, type SiteName, siteShape, sites } from '../models/index.ts';
+import { type LlamaConfig, type ModuleName, moduleShape } from '../models/index.ts';
 import { acrossName, type Basis, blockName } from './precision.ts';
 import type { Rotation } from './rotation.ts';
 
@@ -47,38 +45,31 @@ class Rotator {
     return reshape(transpose(mixed, [0, 2, 1]), x.shape);
   }
 
-  blocks(x: Value, block: number, columns?: number): Value {
-    return block > 1 ? rotateBlocks(x, this.matrix(blockName(block), block), columns) : x;
+  blocks(x: Value, block: number): Value {
+    return block > 1 ? rotateBlocks(x, this.matrix(blockName(block), block)) : x;
   }
 }
 
 /**
- * int8 form of a site's matrix: inputs `weight` [out, in] as in the file and, where folded, `norm` [in];
+ * int8 form of a projection: inputs `weight` [out, in] as in the file and, where folded, `norm` [in];
  * outputs `w` int8 [in, out] with `scale` [out], and for training `wT` int8 [out, in] with `scaleT` [in].
  */
-export function quantizeSiteProgram(c: LlamaConfig, basis: Basis, site: SiteName, training: boolean): Program {
-  const spec = basis.sites[site];
-  const shape = siteShape(c, site);
+export function quantizeModuleProgram(c: LlamaConfig, basis: Basis, module: ModuleName, training: boolean): Program {
+  const spec = basis.modules[module];
+  const shape = moduleShape(c, module);
   const rotator = new Rotator();
   let w = input('weight', [shape.out, shape.in]);
   if (spec.foldsNorm) w = mul(w, input('norm', [shape.in]));
   w = rotator.rotate(w, spec.input);
-  const parts = split(
-    transpose(w, [1, 0]),
-    sites[site].modules.map((m) => moduleShape(c, m).out),
-  );
-  const columns = concat(
-    parts.map((p, i) => rotator.rotate(p, spec.outputs[i]!)),
-    -1,
-  ); // [in, out]
+  const columns = rotator.rotate(transpose(w, [1, 0]), spec.output); // [in, out]
   const forward = quantizeRows(rotator.blocks(transpose(columns, [1, 0]), spec.rotateInput));
   const outputs: Record<string, Value> = { w: transpose(forward.codes, [1, 0]), scale: forward.scale };
   if (training) {
-    const backward = quantizeRows(rotator.blocks(columns, spec.rotateGrad.block, spec.rotateGrad.columns));
+    const backward = quantizeRows(rotator.blocks(columns, spec.rotateGrad));
     outputs.wT = transpose(backward.codes, [1, 0]);
     outputs.scaleT = backward.scale;
   }
-  return program(`prepare.${site}`, outputs);
+  return program(`prepare.${module}`, outputs);
 }
 
 /**

@@ -1,11 +1,13 @@
 // Inference for one sequence at a time: a key/value cache that lives on the device, and the logits of the last token.
 import { createBreather, HuacayaError } from '../base/index.ts';
-import { type Bindings, type CompiledProgram, type DeviceBuffer, type View, view } from '../engine/index.ts';
+import { type CompiledProgram, type DeviceBuffer, type View, view } from '../engine/index.ts';
 import { program } from '../graph/index.ts';
-import { type Adapter, siteNames } from '../models/index.ts';
+import type { Adapter } from '../models/index.ts';
+import { adapterBindings } from './adapterBindings.ts';
 import { type AdapterImage, adapterImage } from './adapterImage.ts';
 import { causalIndices, int64Array } from './packInput.ts';
-import { cachedLayerOutputs, compileShared, logitsOutputs, noRanks, ranksKey, type SiteRanks } from './programs.ts';
+import { cachedLayerOutputs, compileShared, logitsOutputs, noRanks, ranksKey } from './programs.ts';
+import type { ModuleRanks } from './projections.ts';
 import type { ResidentModel } from './residentModel.ts';
 import { rows, Workspace } from './workspace.ts';
 
@@ -25,7 +27,6 @@ export interface KvCache {
 export interface ResidentAdapter {
   readonly image: AdapterImage;
   readonly parameters: DeviceBuffer;
-  readonly ranks: SiteRanks;
 }
 
 export class InferencePass {
@@ -54,11 +55,10 @@ export class InferencePass {
 
   /** Puts an adapter on the device. */
   async loadAdapter(adapter: Pick<Adapter, 'layout' | 'params'>): Promise<ResidentAdapter> {
-    const { runtime, config, basis, foldedNorms } = this.model;
-    const image = adapterImage(config, basis, adapter.layout, foldedNorms);
+    const { runtime, basis, foldedNorms } = this.model;
+    const image = adapterImage(basis, adapter.layout, foldedNorms);
     const parameters = runtime.upload(await image.fromParameters(adapter.params));
-    const ranks = Object.fromEntries(siteNames.map((s) => [s, image.at(0, s)?.rank ?? 0])) as unknown as SiteRanks;
-    return { image, parameters, ranks };
+    return { image, parameters };
   }
 
   /** @throws HuacayaError TOO_LONG when the model has fewer positions than `capacity`. */
@@ -104,7 +104,7 @@ export class InferencePass {
     return (await runtime.read(logits)) as Float32Array;
   }
 
-  private async layerProgram(ranks: SiteRanks): Promise<CompiledProgram> {
+  private async layerProgram(ranks: ModuleRanks): Promise<CompiledProgram> {
     const key = ranksKey(ranks);
     let made = this.layerPrograms.get(key);
     if (!made) {
@@ -115,21 +115,9 @@ export class InferencePass {
     return made;
   }
 
-  private adapterBindings(adapter: ResidentAdapter | undefined, layer: number): Bindings {
-    const bound: Record<string, View> = {};
-    if (!adapter) return bound;
-    for (const site of siteNames) {
-      const s = adapter.image.at(layer, site);
-      if (!s) continue;
-      bound[`${site}.A`] = view(adapter.parameters, [s.rank, s.shape.in], s.aOffset);
-      bound[`${site}.B`] = view(adapter.parameters, [s.shape.out, s.rank], s.bOffset);
-    }
-    return bound;
-  }
-
   private async chunk(cache: KvCache, ids: readonly number[], adapter?: ResidentAdapter): Promise<View> {
     const { runtime, config: c, embedding, layers, shared } = this.model;
-    const layerProgram = await this.layerProgram(adapter?.ranks ?? noRanks);
+    const layerProgram = await this.layerProgram(adapter?.image.ranks ?? noRanks);
     const tokens = ids.length;
     const past = cache.length;
     const width = c.kvHeads * c.headDim;
@@ -146,7 +134,7 @@ export class InferencePass {
       const feeds = {
         ...shared,
         ...layers[layer]!,
-        ...this.adapterBindings(adapter, layer),
+        ...(adapter ? adapterBindings(adapter.image.layout, adapter.parameters, layer) : {}),
         ...causalIndices(this.model, tokens, past),
         positions,
         x: turn[layer % 2]!,

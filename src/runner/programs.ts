@@ -24,65 +24,68 @@ import {
   attentionInput,
   attentionOutput,
   type LlamaConfig,
+  type ModuleName,
+  moduleNames,
   outputHead,
   ropeInputs,
-  type SiteName,
-  siteNames,
 } from '../models/index.ts';
 import { type Basis, normedPeak } from '../quant/index.ts';
-import { normInput, projection, RotationInputs } from './projections.ts';
+import { type ModuleRanks, normInput, type ProjectionOptions, projections } from './projections.ts';
 
-/** Total rank per site; 0 where nothing is adapted. */
-export type SiteRanks = Readonly<Record<SiteName, number>>;
-export const noRanks: SiteRanks = { qkv: 0, o: 0, gateUp: 0, down: 0 };
+export const noRanks = Object.fromEntries(moduleNames.map((m) => [m, 0])) as ModuleRanks;
 
-export interface LayerOptions {
-  ranks: SiteRanks;
-  dropout?: boolean;
-  training?: boolean;
-}
+type Project = ReturnType<typeof projections>;
 
-const projectionsOf = (c: LlamaConfig, basis: Basis, o: LayerOptions) => {
-  const rotations = new RotationInputs();
-  return (site: SiteName) =>
-    projection(
-      c,
-      basis,
-      site,
-      { rank: o.ranks[site], ...(o.dropout ? { dropout: true } : {}), ...(o.training ? { training: true } : {}) },
-      rotations,
-    );
-};
+const attentionParts = (c: LlamaConfig, basis: Basis, project: Project) => ({
+  norm: normInput(c, basis, 'attentionNorm'),
+  q: project('q_proj'),
+  k: project('k_proj'),
+  v: project('v_proj'),
+});
+
+const outputParts = (c: LlamaConfig, basis: Basis, project: Project) => ({
+  o: project('o_proj'),
+  norm: normInput(c, basis, 'mlpNorm'),
+  gate: project('gate_proj'),
+  up: project('up_proj'),
+  down: project('down_proj'),
+});
 
 /** x to { q, k, v }. */
-export function attentionInputOutputs(c: LlamaConfig, basis: Basis, o: LayerOptions): Record<string, Value> {
+export function attentionInputOutputs(c: LlamaConfig, basis: Basis, o: ProjectionOptions): Record<string, Value> {
   const x = input('x', ['tokens', c.hiddenSize]);
-  return attentionInput(c, x, normInput(c, basis, 'qkv'), projectionsOf(c, basis, o)('qkv'), ropeInputs(c));
+  return attentionInput(c, x, attentionParts(c, basis, projections(c, basis, o)), ropeInputs(c));
 }
 
-/** One sequence: q, k, v and the indices that order them to { o }. */
-export function attentionOutputs(c: LlamaConfig): Record<string, Value> {
-  const q = input('q', ['queries', c.heads * c.headDim]);
-  const k = input('k', ['keys', c.kvHeads * c.headDim]);
-  const v = input('v', ['keys', c.kvHeads * c.headDim]);
-  const mask = causalMask(input('queryIndex', ['queries']), input('keyIndex', ['keys']));
-  return { o: attention(c, q, k, v, mask) };
+/**
+ * `count` sequences at once, as they have nothing to do with each other: q0, k0, v0, ... and the indices that order them
+ * to { o0, ... }. One run for several sequences, because each run wakes and parks the thread pool.
+ */
+export function attentionOutputs(c: LlamaConfig, count: number): Record<string, Value> {
+  const outputs: Record<string, Value> = {};
+  for (let i = 0; i < count; i++) {
+    const [queries, keys] = [`queries${i}`, `keys${i}`];
+    const q = input(`q${i}`, [queries, c.heads * c.headDim]);
+    const k = input(`k${i}`, [keys, c.kvHeads * c.headDim]);
+    const v = input(`v${i}`, [keys, c.kvHeads * c.headDim]);
+    const mask = causalMask(input(`queryIndex${i}`, [queries]), input(`keyIndex${i}`, [keys]));
+    outputs[`o${i}`] = attention(c, q, k, v, mask);
+  }
+  return outputs;
 }
 
 /** x and o to { y }. */
-export function attentionOutputOutputs(c: LlamaConfig, basis: Basis, o: LayerOptions): Record<string, Value> {
-  const site = projectionsOf(c, basis, o);
+export function attentionOutputOutputs(c: LlamaConfig, basis: Basis, o: ProjectionOptions): Record<string, Value> {
   const x = input('x', ['tokens', c.hiddenSize]);
   const mixed = input('o', ['tokens', c.heads * c.headDim]);
-  const layer = { o: site('o'), norm: normInput(c, basis, 'gateUp'), gateUp: site('gateUp'), down: site('down') };
-  return { y: attentionOutput(c, x, mixed, layer) };
+  return { y: attentionOutput(c, x, mixed, outputParts(c, basis, projections(c, basis, o))) };
 }
 
 /** A whole layer for one sequence with a key/value cache: x, pastK, pastV to { y, k, v }. */
-export function cachedLayerOutputs(c: LlamaConfig, basis: Basis, o: LayerOptions): Record<string, Value> {
-  const site = projectionsOf(c, basis, o);
+export function cachedLayerOutputs(c: LlamaConfig, basis: Basis, o: ProjectionOptions): Record<string, Value> {
+  const project = projections(c, basis, o);
   const x = input('x', ['tokens', c.hiddenSize]);
-  const { q, k, v } = attentionInput(c, x, normInput(c, basis, 'qkv'), site('qkv'), ropeInputs(c));
+  const { q, k, v } = attentionInput(c, x, attentionParts(c, basis, project), ropeInputs(c));
   const width = c.kvHeads * c.headDim;
   const past = (name: string) => input(name, ['past', width]);
   // The cache holds the past and, behind it, room for what this program hands out.
@@ -90,8 +93,7 @@ export function cachedLayerOutputs(c: LlamaConfig, basis: Basis, o: LayerOptions
   const values = concat([past('pastV'), v], 0);
   const mask = causalMask(input('queryIndex', ['tokens']), input('keyIndex', [keys.shape[0]!]));
   const mixed = attention(c, q, keys, values, mask);
-  const layer = { o: site('o'), norm: normInput(c, basis, 'gateUp'), gateUp: site('gateUp'), down: site('down') };
-  return { y: attentionOutput(c, x, mixed, layer), k, v };
+  return { y: attentionOutput(c, x, mixed, outputParts(c, basis, project)), k, v };
 }
 
 const headOf = (c: LlamaConfig, basis: Basis, training: boolean) => {
@@ -182,8 +184,8 @@ export async function compilePair(
   };
 }
 
-/** Names of the adapter inputs of the given sites. */
-export const adapterInputs = (ranks: SiteRanks, among: readonly SiteName[]) =>
-  among.flatMap((s) => (ranks[s] > 0 ? [`${s}.A`, `${s}.B`] : []));
+/** Names of the adapter inputs of the given modules. */
+export const adapterInputs = (ranks: ModuleRanks, among: readonly ModuleName[]) =>
+  among.flatMap((m) => (ranks[m] > 0 ? [`${m}.A`, `${m}.B`] : []));
 
-export const ranksKey = (ranks: SiteRanks) => siteNames.map((s) => ranks[s]).join('-');
+export const ranksKey = (ranks: ModuleRanks) => moduleNames.map((m) => ranks[m]).join('-');

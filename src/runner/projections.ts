@@ -1,70 +1,71 @@
-// How a site's matrix enters a program: the frozen product in its precision, plus the adapter's two thin products.
-// The names of the inputs made here are the names under which `weights.ts` and `adapterImage.ts` bind buffers.
+// How a projection enters a program: the frozen product in its precision, plus the adapter's two thin products.
+// The names of the inputs made here are the names under which `residentModel.ts` and `adapterImage.ts` bind buffers.
 import { addmm, input, int8Linear, matmul, mul, type Value } from '../graph/index.ts';
-import { type LlamaConfig, type Projection, type SiteName, siteShape } from '../models/index.ts';
+import { type LlamaConfig, type ModuleName, moduleShape, type Projection } from '../models/index.ts';
 import { type Basis, blockInput } from '../quant/index.ts';
 
+/** Rank per module; 0 where nothing is adapted. */
+export type ModuleRanks = Readonly<Record<ModuleName, number>>;
+
 export interface ProjectionOptions {
-  /** Total rank of the site's adapted modules; 0: no adapter here. */
-  rank: number;
-  /** A mask of 0 and 1 / (1 - p) is multiplied to the adapter's input. */
+  ranks: ModuleRanks;
+  /** A mask of 0 and 1 / (1 - p) is multiplied to each adapter's input. */
   dropout?: boolean;
   /** A gradient will be asked for. */
   training?: boolean;
 }
 
-/** One value per rotation matrix in a program, shared by all its projections. */
-export class RotationInputs {
-  private readonly made = new Map<number, Value>();
-  get(block: number): Value {
-    let v = this.made.get(block);
-    if (!v) {
-      v = blockInput(block);
-      this.made.set(block, v);
-    }
-    return v;
-  }
-}
+/** The projections of one program; rotation matrices are inputs that they share. */
+export function projections(c: LlamaConfig, basis: Basis, options: ProjectionOptions) {
+  const rotations = new Map<number, Value>();
+  const rotation = (block: number): Value => {
+    const made = rotations.get(block) ?? blockInput(block);
+    rotations.set(block, made);
+    return made;
+  };
 
-function frozen(x: Value, c: LlamaConfig, basis: Basis, site: SiteName, training: boolean, r: RotationInputs): Value {
-  const shape = siteShape(c, site);
-  if (basis.precision === 'fp32') return matmul(x, input(`${site}.w`, [shape.out, shape.in]), { transB: true });
-  const spec = basis.sites[site];
-  const matrix = {
-    w: input(`${site}.w`, [shape.in, shape.out], 'int8'),
-    scale: input(`${site}.scale`, [shape.out]),
+  const frozen = (module: ModuleName, x: Value): Value => {
+    const shape = moduleShape(c, module);
+    if (basis.precision === 'fp32') return matmul(x, input(`${module}.w`, [shape.out, shape.in]), { transB: true });
+    const spec = basis.modules[module];
+    const matrix = {
+      w: input(`${module}.w`, [shape.in, shape.out], 'int8'),
+      scale: input(`${module}.scale`, [shape.out]),
+    };
+    const forward = {
+      ...(spec.rotateInput > 1 ? { rotateInput: rotation(spec.rotateInput) } : {}),
+      ...(spec.peak > 0 ? { peak: spec.peak } : {}),
+    };
+    if (!options.training) return int8Linear(x, matrix, forward);
+    const int8 = {
+      w: input(`${module}.wT`, [shape.out, shape.in], 'int8'),
+      scale: input(`${module}.scaleT`, [shape.in]),
+    };
+    const backward = { int8, ...(spec.rotateGrad > 1 ? { rotation: rotation(spec.rotateGrad) } : {}) };
+    return int8Linear(x, matrix, { ...forward, backward });
   };
-  const options = {
-    ...(spec.rotateInput > 1 ? { rotateInput: r.get(spec.rotateInput) } : {}),
-    ...(spec.peak > 0 ? { peak: spec.peak } : {}),
-  };
-  if (!training) return int8Linear(x, matrix, options);
-  const { block, columns } = spec.rotateGrad;
-  const backward = {
-    int8: { w: input(`${site}.wT`, [shape.out, shape.in], 'int8'), scale: input(`${site}.scaleT`, [shape.in]) },
-    ...(block > 1 ? { rotation: r.get(block), columns } : {}),
-  };
-  return int8Linear(x, matrix, { ...options, backward });
-}
 
-export function projection(
-  c: LlamaConfig,
-  basis: Basis,
-  site: SiteName,
-  options: ProjectionOptions,
-  rotations: RotationInputs,
-): Projection {
-  const shape = siteShape(c, site);
-  return (x) => {
-    const base = frozen(x, c, basis, site, !!options.training, rotations);
-    if (options.rank === 0) return base;
-    const seen = options.dropout ? mul(x, input(`${site}.mask`, x.shape)) : x;
-    const a = matmul(seen, input(`${site}.A`, [options.rank, shape.in]), { transB: true });
-    return addmm(base, a, input(`${site}.B`, [shape.out, options.rank]), { transB: true });
+  return (module: ModuleName): Projection => {
+    const shape = moduleShape(c, module);
+    const rank = options.ranks[module];
+    return (x) => {
+      const base = frozen(module, x);
+      if (rank === 0) return base;
+      const seen = options.dropout ? mul(x, input(`${module}.mask`, x.shape)) : x;
+      const a = matmul(seen, input(`${module}.A`, [rank, shape.in]), { transB: true });
+      return addmm(base, a, input(`${module}.B`, [shape.out, rank]), { transB: true });
+    };
   };
 }
 
-/** The norm before a site, unless the precision folds it away. */
-export function normInput(c: LlamaConfig, basis: Basis, site: 'qkv' | 'gateUp'): Value | undefined {
-  return basis.sites[site].foldsNorm ? undefined : input(`${site}.norm`, [c.hiddenSize]);
+/** The norm before a module, unless the precision folds it away. */
+export function normInput(c: LlamaConfig, basis: Basis, name: NormName): Value | undefined {
+  return basis.modules[normedModules[name][0]].foldsNorm ? undefined : input(name, [c.hiddenSize]);
 }
+
+/** The norms of a layer, and the modules that see what comes out of them. */
+export const normedModules = {
+  attentionNorm: ['q_proj', 'k_proj', 'v_proj'],
+  mlpNorm: ['gate_proj', 'up_proj'],
+} as const satisfies Record<string, readonly ModuleName[]>;
+export type NormName = keyof typeof normedModules;

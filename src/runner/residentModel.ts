@@ -4,11 +4,10 @@ import type { CompiledProgram } from '../engine/index.ts';
 import { type DeviceBuffer, type HostArray, type Runtime, type View, view } from '../engine/index.ts';
 import {
   type LlamaConfig,
-  readSite,
+  type ModuleName,
+  moduleNames,
+  moduleShape,
   ropeTables,
-  type SiteName,
-  siteNames,
-  siteShape,
   type WeightSource,
 } from '../models/index.ts';
 import {
@@ -16,10 +15,12 @@ import {
   basisOf,
   type Precision,
   quantizeHeadProgram,
-  quantizeSiteProgram,
+  quantizeModuleProgram,
   rotateEmbeddingProgram,
   rotationMatrices,
 } from '../quant/index.ts';
+import type { FoldedNorms } from './adapterImage.ts';
+import { type NormName, normedModules } from './projections.ts';
 
 export interface ResidentModel {
   runtime: Runtime;
@@ -27,7 +28,7 @@ export interface ResidentModel {
   basis: Basis;
   /** Backward weights are there too. */
   training: boolean;
-  /** Per layer: views by input name, e.g. 'qkv.w', 'gateUp.norm'. */
+  /** Per layer: views by input name, e.g. 'q_proj.w', 'mlpNorm'. */
   layers: readonly Readonly<Record<string, View>>[];
   /** Inputs that are the same in every layer: rotary tables, rotations. */
   shared: Readonly<Record<string, View>>;
@@ -37,8 +38,8 @@ export interface ResidentModel {
   iota: View;
   /** Longest sequence for which there are positions. */
   positions: number;
-  /** Norm weights on the host, where a site folds them: adapters need them to change basis. */
-  foldedNorms: readonly Readonly<Partial<Record<SiteName, Float32Array>>>[];
+  /** Norm weights on the host, where a module folds them: adapters need them to change basis. */
+  foldedNorms: FoldedNorms;
 }
 
 export interface LoadOptions {
@@ -55,7 +56,6 @@ export interface LoadOptions {
   onProgress?: (done: number) => void;
 }
 
-const normRole = { qkv: 'attentionNorm', gateUp: 'mlpNorm' } as const;
 /** Embedding rows converted at a time, so that the main thread stays responsive. */
 const embeddingChunk = 2048;
 
@@ -86,19 +86,21 @@ export async function loadModel(options: LoadOptions): Promise<ResidentModel> {
   const embedding = await convert.embedding();
   advance();
   const layers: Record<string, View>[] = [];
-  const foldedNorms: Partial<Record<SiteName, Float32Array>>[] = [];
+  const foldedNorms: Partial<Record<ModuleName, Float32Array>>[] = [];
   for (let layer = 0; layer < c.layers; layer++) {
     const bound: Record<string, View> = {};
-    const folded: Partial<Record<SiteName, Float32Array>> = {};
-    for (const site of siteNames) {
-      const matrix = await readSite(weights, layer, site);
-      const norm =
-        site === 'qkv' || site === 'gateUp' ? await weights.read({ kind: normRole[site], layer }) : undefined;
-      if (norm && basis.sites[site].foldsNorm) folded[site] = norm.slice();
-      Object.assign(bound, convert.site(site, matrix, norm));
+    const norms: Partial<Record<ModuleName, Float32Array>> = {};
+    for (const [kind, modulesAfter] of Object.entries(normedModules) as [NormName, readonly ModuleName[]][]) {
+      const norm = await weights.read({ kind, layer });
+      for (const m of modulesAfter) if (basis.modules[m].foldsNorm) norms[m] = norm;
+      if (!norms[modulesAfter[0]!]) bound[kind] = upload(norm, [c.hiddenSize]);
+    }
+    for (const module of moduleNames) {
+      const matrix = await weights.read({ kind: 'projection', layer, module });
+      Object.assign(bound, convert.projection(module, matrix, norms[module]));
     }
     layers.push(bound);
-    foldedNorms.push(folded);
+    foldedNorms.push(norms);
     // Waiting here bounds what is in flight to one layer.
     await runtime.sync();
     advance();
@@ -124,7 +126,8 @@ export async function loadModel(options: LoadOptions): Promise<ResidentModel> {
 }
 
 interface Converter {
-  site(site: SiteName, matrix: Float32Array, norm: Float32Array | undefined): Record<string, View>;
+  /** `norm`: weight of the norm that is folded in; not consumed. `matrix` is. */
+  projection(module: ModuleName, matrix: Float32Array, norm: Float32Array | undefined): Record<string, View>;
   embedding(): Promise<View>;
   head(embedding: View): Promise<Record<string, View>>;
 }
@@ -158,12 +161,9 @@ async function converter(options: LoadOptions, basis: Basis, rotations: Record<s
 
   if (basis.precision === 'fp32') {
     return {
-      site(site, matrix, norm) {
-        const shape = siteShape(c, site);
-        return {
-          [`${site}.w`]: view(runtime.upload(matrix), [shape.out, shape.in]),
-          ...(norm ? { [`${site}.norm`]: view(runtime.upload(norm), [c.hiddenSize]) } : {}),
-        };
+      projection(module, matrix) {
+        const shape = moduleShape(c, module);
+        return { [`${module}.w`]: view(runtime.upload(matrix), [shape.out, shape.in]) };
       },
       embedding: () => plainTable('embedding'),
       async head(embedding) {
@@ -176,14 +176,14 @@ async function converter(options: LoadOptions, basis: Basis, rotations: Record<s
     };
   }
 
-  const programs = new Map<SiteName, CompiledProgram>();
-  for (const site of siteNames) {
-    programs.set(site, await runtime.compile(quantizeSiteProgram(c, basis, site, training)));
+  const programs = new Map<ModuleName, CompiledProgram>();
+  for (const module of moduleNames) {
+    programs.set(module, await runtime.compile(quantizeModuleProgram(c, basis, module, training)));
   }
   const rotateEmbedding = await runtime.compile(rotateEmbeddingProgram(c, basis));
   return {
-    site(site, matrix, norm) {
-      const shape = siteShape(c, site);
+    projection(module, matrix, norm) {
+      const shape = moduleShape(c, module);
       const made: Record<string, View> = {
         w: alloc('int8', [shape.in, shape.out]),
         scale: alloc('float32', [shape.out]),
@@ -198,11 +198,11 @@ async function converter(options: LoadOptions, basis: Basis, rotations: Record<s
       const feeds = {
         ...rotations,
         weight: lend(matrix, [shape.out, shape.in]),
-        ...(norm ? { norm: lend(norm, [shape.in]) } : {}),
+        ...(norm ? { norm: lend(norm.slice(), [shape.in]) } : {}),
       };
-      runtime.run(programs.get(site)!, feeds, made);
+      runtime.run(programs.get(module)!, feeds, made);
       for (const b of temporary) runtime.free(b);
-      return Object.fromEntries(Object.entries(made).map(([name, v]) => [`${site}.${name}`, v]));
+      return Object.fromEntries(Object.entries(made).map(([name, v]) => [`${module}.${name}`, v]));
     },
     async embedding() {
       const whole = alloc('float32', tableShape);
