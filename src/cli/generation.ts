@@ -1,7 +1,7 @@
 // Options and set-up that generate, compare and chat share.
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { usageError } from '../base/index.ts';
-import { checkSampling, describeSampling, type Generated, type GenerateOptions } from '../infer/index.ts';
+import { checkSampling, describeSampling, type Generated, type GenerateOptions, generate } from '../infer/index.ts';
 import { openAdapter } from '../models/node.ts';
 import { type Precision, precisions } from '../quant/index.ts';
 import { InferencePass, type ResidentAdapter } from '../runner/index.ts';
@@ -10,7 +10,6 @@ import { readNotes } from './adapterNotes.ts';
 import type { Output } from './output.ts';
 import { type PromptBuilder, promptBuilder } from './promptBuilder.ts';
 import { openModel, startModel } from './session.ts';
-import { maxThreads } from './settings.ts';
 
 export interface GenerationFlags {
   baseModel?: string;
@@ -67,10 +66,6 @@ export async function startGeneration(out: Output, flags: GenerationFlags): Prom
   if (!Number.isInteger(flags.maxNewTokens) || flags.maxNewTokens < 1) {
     throw usageError(`--max-new-tokens is ${flags.maxNewTokens}; it must be a whole number of at least 1`);
   }
-  const { threads = 1 } = flags;
-  if (!Number.isInteger(threads) || threads < 1 || threads > maxThreads) {
-    throw usageError(`--threads is ${threads}; it must be a whole number from 1 to ${maxThreads}`);
-  }
   if (!Number.isInteger(flags.seed)) throw usageError(`--seed is ${flags.seed}; it must be a whole number`);
   const noted = flags.adapter ? (await readNotes(flags.adapter))?.base_model : undefined;
   const checkpoint = await openModel(flags.baseModel ?? noted ?? defaultModel);
@@ -81,7 +76,7 @@ export async function startGeneration(out: Output, flags: GenerationFlags): Prom
   const { runtime, model } = await startModel(out, checkpoint, {
     precision: flags.precision,
     training: false,
-    ...(flags.threads ? { threads: flags.threads } : {}),
+    ...(flags.threads !== undefined ? { threads: flags.threads } : {}),
   });
   try {
     const pass = await InferencePass.create(model);
@@ -108,8 +103,28 @@ export async function startGeneration(out: Output, flags: GenerationFlags): Prom
   }
 }
 
-/** "12 + 48 tokens, 31 tok/s, ended by eos" */
-export function describeSpeed(g: Generated): string {
-  const rate = g.ids.length > 1 ? `, ${((g.ids.length - 1) / g.decodeSeconds).toFixed(0)} tok/s` : '';
-  return `${g.promptTokens} + ${g.ids.length} tokens${rate}, ended by ${g.finish}`;
+/**
+ * Prints an answer as it comes, then how fast it came; with --format json one object, `about` included, at its end.
+ */
+export async function streamAnswer(
+  out: Output,
+  g: Generation,
+  promptIds: readonly number[],
+  about: Readonly<Record<string, string>>,
+  signal?: AbortSignal,
+): Promise<Generated> {
+  const pieces = generate(g.pass, g.tokenizer, promptIds, { ...g.options, ...(signal ? { signal } : {}) });
+  for (;;) {
+    const piece = await pieces.next();
+    if (!piece.done) {
+      if (out.format !== 'json') out.piece(piece.value);
+      continue;
+    }
+    const made = piece.value;
+    if (out.format !== 'json') out.piece('\n');
+    out.json({ ...about, text: made.text, finish: made.finish, tokens: made.ids.length });
+    const rate = made.ids.length > 1 ? `, ${((made.ids.length - 1) / made.decodeSeconds).toFixed(0)} tok/s` : '';
+    out.say(`${made.promptTokens} + ${made.ids.length} tokens${rate}, ended by ${made.finish}`);
+    return made;
+  }
 }

@@ -1,8 +1,10 @@
 // What several commands share: from a model's name to a model that is ready to run.
+import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
+import { resolve } from 'node:path';
 import type { Runtime } from '../engine/index.ts';
 import { createRuntime } from '../engine/node.ts';
-import { hubSettings, resolveModel } from '../hub/index.ts';
+import { findInCatalog, hubSettings, resolveModel } from '../hub/index.ts';
 import { type Checkpoint, openCheckpoint } from '../models/node.ts';
 import type { Precision } from '../quant/index.ts';
 import { loadModel, type ResidentModel } from '../runner/index.ts';
@@ -17,6 +19,13 @@ export async function openModel(nameOrPath: string): Promise<Checkpoint> {
   return openCheckpoint(path);
 }
 
+/** A model's name as it can be written down: a path is made absolute, so that it is found from everywhere. */
+export const modelReference = (nameOrPath: string) => (existsSync(nameOrPath) ? resolve(nameOrPath) : nameOrPath);
+
+/** What PEFT should call the model: the hub's name where there is one. */
+export const peftReference = (nameOrPath: string) =>
+  (existsSync(nameOrPath) ? undefined : findInCatalog(nameOrPath)?.repo) ?? modelReference(nameOrPath);
+
 export interface LoadedModel {
   runtime: Runtime;
   model: ResidentModel;
@@ -30,7 +39,7 @@ export async function startModel(
   options: { precision: Precision; training: boolean; threads?: number; positions?: number; packTokens?: number },
 ): Promise<LoadedModel> {
   const begin = performance.now();
-  const runtime = await createRuntime(options.threads ? { threads: options.threads } : {});
+  const runtime = await createRuntime(options.threads !== undefined ? { threads: options.threads } : {});
   try {
     const model = await loadModel({
       runtime,

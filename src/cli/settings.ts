@@ -18,9 +18,6 @@ const number = (check: z.ZodNumber = z.number()) =>
 const count = (least: number) => number(z.number().int().min(least));
 const flag = z.union([z.boolean(), z.enum(['true', 'false']).transform((s) => s === 'true')]);
 
-/** More than any machine has; each costs memory. */
-export const maxThreads = 1024;
-
 /** Names as in alpaca-lora's finetune.py where it has them. */
 export const settingsSchema = z.strictObject({
   base_model: z.string().min(1).describe('model: a name such as smollm2-135m-instruct, a folder, or a .gguf file'),
@@ -51,7 +48,7 @@ export const settingsSchema = z.strictObject({
     .describe(`all-linear, or some of ${moduleNames.join(', ')}`),
   use_rslora: flag.describe('scale by lora_alpha / sqrt(lora_r)'),
   precision: z.enum(precisions).describe('fp32 is exact, int8 is faster'),
-  threads: number(z.number().int().min(1).max(maxThreads)).optional().describe('cores to use (default: all)'),
+  threads: count(1).optional().describe('cores to use (default: all)'),
   seed: number(z.number().int()).describe('seed of everything random'),
   eval_steps: count(0).describe('held-out loss every so many steps; 0: before and after only'),
 });

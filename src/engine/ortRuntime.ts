@@ -6,6 +6,7 @@ import { type Program, toOnnx } from '../graph/index.ts';
 import type { Command, Reply, WorkerOptions } from './protocol.ts';
 import {
   type DeviceBuffer,
+  dtypeOf,
   elementCount,
   engineError,
   type HostArray,
@@ -15,15 +16,6 @@ import {
 
 /** Posted at the latest after so many commands, so that the worker starts while a long pass is still being queued. */
 const batchSize = 32;
-
-const hostDType = (data: HostArray) =>
-  data instanceof Float32Array
-    ? 'float32'
-    : data instanceof BigInt64Array
-      ? 'int64'
-      : data instanceof Int8Array
-        ? 'int8'
-        : 'uint8';
 
 /** An array that owns its memory (a Buffer's own slice would share it). */
 const copyOf = (data: HostArray): HostArray => (data instanceof Uint8Array ? new Uint8Array(data) : data.slice());
@@ -136,7 +128,7 @@ export async function createRuntime(options: { threads?: number } = {}): Promise
       return buffer;
     },
     upload(data) {
-      const buffer: DeviceBuffer = { id: nextBuffer++, dtype: hostDType(data), length: data.length };
+      const buffer: DeviceBuffer = { id: nextBuffer++, dtype: dtypeOf(data), length: data.length };
       // A view into something larger cannot be handed over without taking its neighbours along.
       const own = data.byteLength === data.buffer.byteLength ? data : copyOf(data);
       transfers.push(own.buffer as ArrayBuffer);
@@ -147,10 +139,8 @@ export async function createRuntime(options: { threads?: number } = {}): Promise
       post({ do: 'free', id: buffer.id });
     },
     write(buffer, data, offset = 0) {
-      if (offset + data.length > buffer.length || hostDType(data) !== buffer.dtype) {
-        throw new Error(
-          `internal: ${data.length} ${hostDType(data)} at ${offset} into ${buffer.length} ${buffer.dtype}`,
-        );
+      if (offset + data.length > buffer.length || dtypeOf(data) !== buffer.dtype) {
+        throw new Error(`internal: ${data.length} ${dtypeOf(data)} at ${offset} into ${buffer.length} ${buffer.dtype}`);
       }
       // Copied now: the caller may change its array before the batch is posted.
       const copy = copyOf(data);

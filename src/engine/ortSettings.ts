@@ -10,7 +10,8 @@ export function sessionOptions(threads: number): InferenceSession.SessionOptions
     graphOptimizationLevel: 'all',
     // A pattern is remembered for every combination of input shapes: with packs of all sizes memory would grow for ever.
     enableMemPattern: false,
-    logSeverityLevel: 3,
+    // Failures reach us as exceptions; without this the library prints them too.
+    logSeverityLevel: 4,
     extra: {
       session: {
         // Each session owns a thread pool whose threads spin after a run; several sessions on few cores then starve

@@ -4,7 +4,7 @@ import * as ort from 'onnxruntime-node';
 import type { DType } from '../graph/index.ts';
 import { sessionOptions } from './ortSettings.ts';
 import type { Binding, Command, Reply, WorkerOptions } from './protocol.ts';
-import type { HostArray } from './runtime.ts';
+import { dtypeOf, type HostArray } from './runtime.ts';
 
 const { threads } = workerData as WorkerOptions;
 const port = parentPort!;
@@ -16,15 +16,6 @@ let failure: string | undefined;
 const housekeeping: ReadonlySet<Command['do']> = new Set(['alloc', 'upload', 'free']);
 
 const arrays = { float32: Float32Array, int64: BigInt64Array, int8: Int8Array, uint8: Uint8Array };
-
-const dtypeOf = (data: HostArray): DType =>
-  data instanceof Float32Array
-    ? 'float32'
-    : data instanceof BigInt64Array
-      ? 'int64'
-      : data instanceof Int8Array
-        ? 'int8'
-        : 'uint8';
 
 function bufferOf(id: number, use = '') {
   const held = buffers.get(id);

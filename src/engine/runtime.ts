@@ -5,6 +5,15 @@ import type { DType, Program } from '../graph/index.ts';
 
 export type HostArray = Float32Array | BigInt64Array | Int8Array | Uint8Array;
 
+export const dtypeOf = (data: HostArray): DType =>
+  data instanceof Float32Array
+    ? 'float32'
+    : data instanceof BigInt64Array
+      ? 'int64'
+      : data instanceof Int8Array
+        ? 'int8'
+        : 'uint8';
+
 export interface DeviceBuffer {
   readonly id: number;
   readonly dtype: DType;

@@ -1,5 +1,5 @@
 // One forward and backward pass over a pack of sequences: loss, and the gradient of every adapter tensor.
-// Nothing is computed below the first adapter, and nothing is recomputed: what the backward needs is kept.
+// What the backward needs is kept, not computed again; no gradient is made that no adapter needs.
 import { createBreather, type Rng } from '../base/index.ts';
 import { type Bindings, type DeviceBuffer, elementCount, type View, view } from '../engine/index.ts';
 import { resolveShape } from '../graph/index.ts';

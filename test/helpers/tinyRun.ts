@@ -3,7 +3,7 @@
 import { createRng, type Rng } from '../../src/base/index.ts';
 import type { Runtime } from '../../src/engine/index.ts';
 import { createRuntime } from '../../src/engine/node.ts';
-import { type LoraConfig, type LoraLayout, loraLayout } from '../../src/models/index.ts';
+import { type LoraConfig, type LoraLayout, loraLayout, moduleNames } from '../../src/models/index.ts';
 import { openCheckpoint } from '../../src/models/node.ts';
 import type { Precision } from '../../src/quant/index.ts';
 import { dropoutMask, loadModel, type ResidentModel, TrainingPass } from '../../src/runner/index.ts';
@@ -77,34 +77,20 @@ export function referenceLora(layout: LoraLayout, params: ArrayLike<number>, mas
   return reference;
 }
 
-/** The input that a module reads, shared by the modules that read the same. */
-const inputOf: Record<string, string> = {
-  q_proj: 'qkv',
-  k_proj: 'qkv',
-  v_proj: 'qkv',
-  o_proj: 'o',
-  gate_proj: 'gateUp',
-  up_proj: 'gateUp',
-  down_proj: 'down',
-};
-
-/** The dropout masks that a training pass draws: layer by layer, one for each input that an adapter reads. */
+/** The dropout masks that a training pass draws: layer by layer, one for each adapted module, in the model's order. */
 export function drawnMasks(model: TinyModel, layout: LoraLayout, tokens: number, rng: Rng): ReferenceLora['mask'] {
   const { config: c } = model;
-  const widths: Record<string, number> = {
-    qkv: c.hidden_size,
-    o: c.num_attention_heads * c.head_dim,
-    gateUp: c.hidden_size,
-    down: c.intermediate_size,
+  const width = (module: string) => {
+    if (module === 'o_proj') return c.num_attention_heads * c.head_dim;
+    return module === 'down_proj' ? c.intermediate_size : c.hidden_size;
   };
-  const used = new Set(layout.config.targetModules.map((m) => inputOf[m]));
   const masks = new Map<string, Float32Array>();
   for (let layer = 0; layer < c.num_hidden_layers; layer++) {
-    for (const [name, width] of Object.entries(widths)) {
-      if (used.has(name)) masks.set(`${layer}.${name}`, dropoutMask(tokens * width, layout.config.dropout, rng));
+    for (const module of moduleNames.filter((m) => layout.config.targetModules.includes(m))) {
+      masks.set(`${layer}.${module}`, dropoutMask(tokens * width(module), layout.config.dropout, rng));
     }
   }
-  return (layer, module) => masks.get(`${layer}.${inputOf[module]}`);
+  return (layer, module) => masks.get(`${layer}.${module}`);
 }
 
 export interface Sequence {

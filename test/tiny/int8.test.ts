@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Runtime } from '../../src/engine/index.ts';
 import type { LoraConfig } from '../../src/models/index.ts';
+import { moduleNames } from '../../src/models/index.ts';
 import { InferencePass } from '../../src/runner/index.ts';
 import { referenceLogits, referenceLoss } from '../helpers/referenceLlama.ts';
 import { type TinyConfig, tinyConfigs, tinyModel } from '../helpers/tinyModel.ts';
@@ -65,6 +66,5 @@ it('predicts nearly the same in inference, with an adapter', async () => {
 
 it('holds its matrices in 8 bits', async () => {
   const { resident } = await loadTiny(runtime, tinyModel(), { precision: 'int8', training: false });
-  for (const site of ['qkv', 'o', 'gateUp', 'down'])
-    expect(resident.layers[0]![`${site}.w`]!.buffer.dtype).toBe('int8');
+  for (const module of moduleNames) expect(resident.layers[0]![`${module}.w`]!.buffer.dtype).toBe('int8');
 });

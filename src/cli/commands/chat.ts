@@ -1,14 +1,13 @@
 // huacaya chat: a conversation in the terminal. Ctrl-C stops the answer, not the program; Ctrl-D leaves.
 import { createInterface } from 'node:readline';
 import { Command } from 'commander';
-import { generate } from '../../infer/index.ts';
 import type { ChatMessage } from '../../tokenizer/index.ts';
 import {
   addGenerationOptions,
-  describeSpeed,
   type Generation,
   type GenerationFlags,
   startGeneration,
+  streamAnswer,
 } from '../generation.ts';
 import type { Output } from '../output.ts';
 
@@ -62,19 +61,6 @@ async function converse(out: Output, g: Generation): Promise<void> {
 
 async function answer(out: Output, g: Generation, message: string, history: ChatMessage[], signal: AbortSignal) {
   const ids = g.prompts.build({ instruction: message }, history);
-  const pieces = generate(g.pass, g.tokenizer, ids, { ...g.options, signal });
-  for (;;) {
-    const piece = await pieces.next();
-    if (!piece.done) {
-      if (out.format !== 'json') out.piece(piece.value);
-      continue;
-    }
-    if (out.format !== 'json') out.piece('\n');
-    out.json({ message, text: piece.value.text, finish: piece.value.finish, tokens: piece.value.ids.length });
-    out.say(describeSpeed(piece.value));
-    if (g.prompts.remembers) {
-      history.push({ role: 'user', content: message }, { role: 'assistant', content: piece.value.text });
-    }
-    return;
-  }
+  const { text } = await streamAnswer(out, g, ids, { message }, signal);
+  if (g.prompts.remembers) history.push({ role: 'user', content: message }, { role: 'assistant', content: text });
 }

@@ -1,7 +1,6 @@
 // huacaya generate: one instruction, one streamed answer.
 import { Command } from 'commander';
-import { generate } from '../../infer/index.ts';
-import { addGenerationOptions, describeSpeed, type GenerationFlags, startGeneration } from '../generation.ts';
+import { addGenerationOptions, type GenerationFlags, startGeneration, streamAnswer } from '../generation.ts';
 import type { Output } from '../output.ts';
 
 export function generateCommand(getOutput: () => Output): Command {
@@ -25,18 +24,7 @@ Examples:
       try {
         out.say(`${g.modelName}${flags.adapter ? ` + ${flags.adapter}` : ''}, template ${g.prompts.name}, ${g.mode}`);
         const ids = g.prompts.build({ instruction, ...(flags.input ? { input: flags.input } : {}) });
-        const pieces = generate(g.pass, g.tokenizer, ids, g.options);
-        for (;;) {
-          const piece = await pieces.next();
-          if (!piece.done) {
-            if (out.format !== 'json') out.piece(piece.value);
-            continue;
-          }
-          if (out.format !== 'json') out.piece('\n');
-          out.json({ instruction, text: piece.value.text, finish: piece.value.finish, tokens: piece.value.ids.length });
-          out.say(describeSpeed(piece.value));
-          return;
-        }
+        await streamAnswer(out, g, ids, { instruction });
       } finally {
         await g.close();
       }

@@ -8,11 +8,11 @@ import { fileError, writeFileAtomic } from '../../base/node.ts';
 import { saveAdapter } from '../../models/node.ts';
 import { type TrainEvent, type TrainResult, train } from '../../train/index.ts';
 import { version } from '../../version.ts';
-import { notesFile } from '../adapterNotes.ts';
+import { type AdapterNotes, notesFile } from '../adapterNotes.ts';
 import { lossPlot } from '../lossPlot.ts';
 import { bytes, clock, type Output } from '../output.ts';
 import { type PreparedRun, prepareRun, trainOptions } from '../prepareRun.ts';
-import { startModel } from '../session.ts';
+import { modelReference, peftReference, startModel } from '../session.ts';
 import { resolveSettings, type Settings, settingNames, settingsSchema } from '../settings.ts';
 
 const kebab = (name: string) => name.replaceAll('_', '-');
@@ -117,7 +117,7 @@ async function execute(out: Output, s: Settings, run: PreparedRun, overwrite: bo
     training: true,
     positions: s.cutoff_len,
     packTokens: Math.min(s.pack_len, Math.max(...[run.examples, run.heldOut].map(tokensOf))),
-    ...(s.threads ? { threads: s.threads } : {}),
+    ...(s.threads !== undefined ? { threads: s.threads } : {}),
   });
   const stop = new AbortController();
   const onSignal = () => {
@@ -161,8 +161,12 @@ async function finish(out: Output, s: Settings, run: PreparedRun, result: TrainR
     process.exitCode = 130;
     return;
   }
-  const notes = { base_model: s.base_model, prompt_template_name: s.prompt_template_name, huacaya_version: version };
-  const adapter = { layout: result.layout, params: result.params, baseModel: s.base_model };
+  const notes: AdapterNotes = {
+    base_model: modelReference(s.base_model),
+    prompt_template_name: modelReference(s.prompt_template_name),
+    huacaya_version: version,
+  };
+  const adapter = { layout: result.layout, params: result.params, baseModel: peftReference(s.base_model) };
   await saveAdapter(folder, adapter, { extraFiles: { [notesFile]: `${JSON.stringify(notes, null, 2)}\n` } });
   for (const line of lossPlot(result.losses, Math.min(60, out.columns - 12))) out.say(line);
   if (result.heldOutBefore !== undefined) {

@@ -155,11 +155,12 @@ describe('the matrices that go to the device', () => {
   });
 
   it('divide every width that they rotate', () => {
-    const { residual, sites } = basisOf('int8', config);
+    const { residual, modules } = basisOf('int8', config);
     const divides = (r: Rotation, width: number) => width % (r.block * r.across) === 0;
     expect(divides(residual, 48)).toBe(true);
-    expect(divides(sites.o.input, 6 * 16)).toBe(true);
-    expect(160 % sites.down.rotateInput).toBe(0);
-    expect(sites.qkv.rotateGrad.columns % sites.qkv.rotateGrad.block).toBe(0);
+    expect(divides(modules.o_proj.input, 6 * 16)).toBe(true);
+    expect(160 % modules.down_proj.rotateInput).toBe(0);
+    expect(16 % modules.k_proj.rotateGrad).toBe(0);
+    expect(160 % modules.up_proj.rotateGrad).toBe(0);
   });
 });
