@@ -3,6 +3,7 @@
 // memory is its own.
 // usage: trainOurs.mjs MODEL DATA fp32|int8 [--examples 48] [--cutoff 256] [--pack 1024] [--threads N] [--warmup 1]
 
+import { createHook } from 'node:async_hooks';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
 import { buildExamples, packExamples } from '../dist/data/index.js';
@@ -22,6 +23,7 @@ const { values, positionals } = parseArgs({
     threads: { type: 'string' },
     warmup: { type: 'string', default: '1' },
     targets: { type: 'string', default: 'q_proj,v_proj' },
+    blocks: { type: 'boolean', default: false },
   },
 });
 const [modelPath, dataPath, precision] = positionals;
@@ -61,6 +63,19 @@ const optimiser = createAdamW(layout.size);
 await pass.setParameters(params);
 
 const lag = monitorEventLoopDelay({ resolution: 1 });
+// The delay of a timer also counts what the operating system does to a thread on a busy machine. With --blocks the
+// longest stretch of our own synchronous work is measured instead (which slows everything down a little).
+let longestBlock = 0;
+let depth = 0;
+let blockBegin = 0;
+const blocks = createHook({
+  before() {
+    if (depth++ === 0) blockBegin = performance.now();
+  },
+  after() {
+    if (--depth === 0) longestBlock = Math.max(longestBlock, performance.now() - blockBegin);
+  },
+});
 const packs = packExamples(examples, packLen);
 const losses = [];
 let seconds = 0;
@@ -68,7 +83,10 @@ let tokens = 0;
 let done = 0;
 for (const [i, pack] of packs.entries()) {
   const begin = performance.now();
-  if (i === warmup) lag.enable();
+  if (i === warmup) {
+    lag.enable();
+    if (values.blocks) blocks.enable();
+  }
   const { loss, gradients } = await pass.run(pack.segments, 1 / pack.targets);
   await optimiser.step(params, gradients, 3e-4);
   await pass.setParameters(params);
@@ -79,6 +97,7 @@ for (const [i, pack] of packs.entries()) {
   done += pack.segments.length;
 }
 lag.disable();
+blocks.disable();
 await runtime.close();
 const quarter = Math.max(1, losses.length >> 2);
 const mean = (part) => part.reduce((a, b) => a + b, 0) / part.length;
@@ -93,6 +112,7 @@ process.stdout.write(
     peak_rss_gb: round(process.resourceUsage().maxRSS / 1e6, 2),
     loss_first: round(mean(losses.slice(0, quarter)), 4),
     loss_last: round(mean(losses.slice(-quarter)), 4),
+    ...(values.blocks ? { longest_block_ms: round(longestBlock, 1) } : {}),
     event_loop_lag_ms: { p99: round(lag.percentile(99) / 1e6, 1), max: round(lag.max / 1e6, 1) },
   })}\n`,
 );

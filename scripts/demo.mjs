@@ -1,6 +1,7 @@
 // npm run demo: the whole way on real input. Gets a small model, fine-tunes it on the bundled examples, and shows the
 // answers of base and adapter to questions that it never saw. Runs the same commands that a user would type.
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -20,7 +21,14 @@ huacaya(
   ...['--adapter', 'runs/demo/adapter', '--max-new-tokens', '60'],
   ...['--data-path', 'examples/in-short.heldout.jsonl', '--limit', '6'],
 );
+const losses = readFileSync(`${root}runs/demo/metrics.jsonl`, 'utf8')
+  .trim()
+  .split('\n')
+  .map((line) => JSON.parse(line))
+  .filter((event) => event.type === 'heldOut')
+  .map((event) => event.loss.toFixed(3));
 process.stderr.write(`
+Loss on the held-out questions: ${losses[0]} before, ${losses.at(-1)} after.
 The adapter answers in the manner of examples/in-short.jsonl: a short answer, then a line "In short: ...".
 It is in runs/demo/adapter, in PEFT's format. Try next:
   npx huacaya chat --adapter runs/demo/adapter

@@ -80,32 +80,40 @@ function transformLine(data: Float32Array, start: number, stride: number, length
   }
 }
 
-function rotateLine(data: Float32Array, start: number, stride: number, length: number, r: Rotation): void {
+/** Rotates one line of a matrix; made once per matrix, since the small matrix across blocks is worth keeping. */
+function lineRotator(r: Rotation) {
   const even = r.block * powerOfTwoIn(r.across);
   const odd = r.across / powerOfTwoIn(r.across);
-  transformLine(data, start, stride, length, even);
-  if (odd === 1) return;
   const mix = hartley(odd);
   const held = new Float64Array(odd);
-  for (let group = 0; group < length; group += even * odd) {
-    for (let i = 0; i < even; i++) {
-      const at = (o: number) => start + (group + o * even + i) * stride;
-      for (let o = 0; o < odd; o++) held[o] = data[at(o)]!;
-      for (let o = 0; o < odd; o++) {
-        let sum = 0;
-        for (let k = 0; k < odd; k++) sum += mix[o * odd + k]! * held[k]!;
-        data[at(o)] = sum;
+  return (data: Float32Array, start: number, stride: number, length: number) => {
+    transformLine(data, start, stride, length, even);
+    if (odd === 1) return;
+    const step = even * stride;
+    for (let group = 0; group < length; group += even * odd) {
+      for (let i = 0; i < even; i++) {
+        const first = start + (group + i) * stride;
+        for (let o = 0; o < odd; o++) held[o] = data[first + o * step]!;
+        for (let o = 0; o < odd; o++) {
+          let sum = 0;
+          for (let k = 0; k < odd; k++) sum += mix[o * odd + k]! * held[k]!;
+          data[first + o * step] = sum;
+        }
       }
     }
-  }
+  };
 }
 
 /** Rotates each row of a matrix [rows, cols] in place. */
 export function rotateRows(data: Float32Array, rows: number, cols: number, r: Rotation): void {
-  if (rotates(r)) for (let row = 0; row < rows; row++) rotateLine(data, row * cols, 1, cols, r);
+  if (!rotates(r)) return;
+  const rotate = lineRotator(r);
+  for (let row = 0; row < rows; row++) rotate(data, row * cols, 1, cols);
 }
 
 /** Rotates each column of a matrix [rows, cols] in place. */
 export function rotateColumns(data: Float32Array, rows: number, cols: number, r: Rotation): void {
-  if (rotates(r)) for (let col = 0; col < cols; col++) rotateLine(data, col, cols, rows, r);
+  if (!rotates(r)) return;
+  const rotate = lineRotator(r);
+  for (let col = 0; col < cols; col++) rotate(data, col, cols, rows);
 }
