@@ -2,7 +2,7 @@
 // file. Flag > --config file > --recipe > recipes/default.yaml.
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isMap, isScalar, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
@@ -33,7 +33,7 @@ export const settingsSchema = z.strictObject({
   num_epochs: number(z.number().positive()).describe('times through the data'),
   max_steps: count(1).optional().describe('stop after so many optimiser steps'),
   learning_rate: number(z.number().positive()).describe('peak learning rate of AdamW'),
-  lr_scheduler: z.enum(schedules).describe('decay after the warm-up'),
+  lr_scheduler: z.enum(schedules).describe(`after the warm-up: ${schedules.join(', ')}`),
   warmup_steps: count(0).optional().describe('updates of linear warm-up'),
   warmup_ratio: number(z.number().min(0).max(1)).describe(
     'warm-up as a share of the run, where warmup_steps is not set',
@@ -47,7 +47,7 @@ export const settingsSchema = z.strictObject({
     .union([z.string(), z.array(z.string())])
     .describe(`all-linear, or some of ${moduleNames.join(', ')}`),
   use_rslora: flag.describe('scale by lora_alpha / sqrt(lora_r)'),
-  precision: z.enum(precisions).describe('fp32 is exact, int8 is faster'),
+  precision: z.enum(precisions).describe('fp32: exact; int8: faster'),
   threads: count(1).optional().describe('cores to use (default: all)'),
   seed: number(z.number().int()).describe('seed of everything random'),
   eval_steps: count(0).describe('held-out loss every so many steps; 0: before and after only'),
@@ -81,10 +81,17 @@ async function readSettingsFile(path: string): Promise<Record<string, unknown>> 
   return document.toJS() as Record<string, unknown>;
 }
 
-/** A recipe by name, or a settings file by path. */
+/** A recipe by name, or a settings file by path. Data that a built-in recipe names lies in the package. */
 async function readRecipe(name: string): Promise<Record<string, unknown>> {
   const builtIn = join(recipesFolder, `${name}.yaml`);
-  if (/^[\w-]+$/.test(name) && existsSync(builtIn)) return readSettingsFile(builtIn);
+  if (/^[\w-]+$/.test(name) && existsSync(builtIn)) {
+    const settings = await readSettingsFile(builtIn);
+    for (const key of ['data_path', 'val_data_path']) {
+      const path = settings[key];
+      if (typeof path === 'string') settings[key] = relative('', join(recipesFolder, '..', path));
+    }
+    return settings;
+  }
   if (existsSync(name)) return readSettingsFile(name);
   throw usageError(`unknown recipe "${name}"`, 'Known: default, alpaca-classic, demo; or the path of a YAML file.');
 }

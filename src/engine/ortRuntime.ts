@@ -42,7 +42,8 @@ export async function createRuntime(options: { threads?: number } = {}): Promise
     throw usageError(`threads is ${threads}; this machine has ${most} cores`, `Use 1 to ${most}.`);
   }
   const workerData: WorkerOptions = { threads };
-  const worker = new Worker(workerUrl(), { workerData, name: 'huacaya-engine' });
+  // The user's own flags for node (--input-type, --import, ...) are not meant for this thread.
+  const worker = new Worker(workerUrl(), { workerData, name: 'huacaya-engine', execArgv: [] });
   const waiting = new Map<number, { resolve: (value: never) => void; reject: (e: Error) => void }>();
   let info!: RuntimeInfo;
   let dead: Error | undefined;
