@@ -1,26 +1,10 @@
 // A model on a device: its weights, converted to a precision and bound to the names that programs use.
-import { createBreather } from '../base/index.ts';
-import type { CompiledProgram } from '../engine/index.ts';
-import { type DeviceBuffer, type HostArray, type Runtime, type View, view } from '../engine/index.ts';
-import {
-  type LlamaConfig,
-  type ModuleName,
-  moduleNames,
-  moduleShape,
-  ropeTables,
-  type WeightSource,
-} from '../models/index.ts';
-import {
-  type Basis,
-  basisOf,
-  type Precision,
-  quantizeHeadProgram,
-  quantizeModuleProgram,
-  rotateEmbeddingProgram,
-  rotationMatrices,
-} from '../quant/index.ts';
+import { type HostArray, type Runtime, type View, view } from '../engine/index.ts';
+import { type LlamaConfig, type ModuleName, moduleNames, ropeTables, type WeightSource } from '../models/index.ts';
+import { type Basis, basisOf, type Precision, rotationMatrices } from '../quant/index.ts';
 import type { FoldedNorms } from './adapterImage.ts';
 import { type NormName, normedModules } from './projections.ts';
+import { int8Converter, plainConverter } from './weightConverter.ts';
 
 export interface ResidentModel {
   runtime: Runtime;
@@ -56,9 +40,6 @@ export interface LoadOptions {
   onProgress?: (done: number) => void;
 }
 
-/** Embedding rows converted at a time, so that the main thread stays responsive. */
-const embeddingChunk = 2048;
-
 /** Loads a checkpoint. Peak memory is the model plus one matrix. */
 export async function loadModel(options: LoadOptions): Promise<ResidentModel> {
   const { runtime, config: c, weights, precision, training } = options;
@@ -81,7 +62,7 @@ export async function loadModel(options: LoadOptions): Promise<ResidentModel> {
     sin: upload(tables.sin, [tableRows, half]),
     ...rotations,
   };
-  const convert = await converter(options, basis, rotations);
+  const convert = basis.precision === 'fp32' ? plainConverter(options) : await int8Converter(options, basis, rotations);
 
   const embedding = await convert.embedding();
   advance();
@@ -122,117 +103,5 @@ export async function loadModel(options: LoadOptions): Promise<ResidentModel> {
     ),
     positions,
     foldedNorms,
-  };
-}
-
-interface Converter {
-  /** `norm`: weight of the norm that is folded in; not consumed. `matrix` is. */
-  projection(module: ModuleName, matrix: Float32Array, norm: Float32Array | undefined): Record<string, View>;
-  embedding(): Promise<View>;
-  head(embedding: View): Promise<Record<string, View>>;
-}
-
-async function converter(options: LoadOptions, basis: Basis, rotations: Record<string, View>): Promise<Converter> {
-  const { runtime, config: c, weights, training } = options;
-  const alloc = (dtype: 'float32' | 'int8', shape: readonly number[]) =>
-    view(
-      runtime.alloc(
-        dtype,
-        shape.reduce((a, b) => a * b, 1),
-      ),
-      shape,
-    );
-  const tableShape = [c.vocabSize, c.hiddenSize] as const;
-
-  /** Streams a [vocab, hidden] table to the device in row chunks; `place` puts each chunk. */
-  async function table(kind: 'embedding' | 'head', place: (rows: Float32Array, first: number) => void) {
-    const breathe = createBreather();
-    for (let first = 0; first < c.vocabSize; first += embeddingChunk) {
-      const last = Math.min(first + embeddingChunk, c.vocabSize);
-      place(await weights.read({ kind }, [first, last]), first);
-      await breathe();
-    }
-  }
-  async function plainTable(kind: 'embedding' | 'head'): Promise<View> {
-    const whole = alloc('float32', tableShape);
-    await table(kind, (rows, first) => runtime.write(whole.buffer, rows, first * c.hiddenSize));
-    return whole;
-  }
-
-  if (basis.precision === 'fp32') {
-    return {
-      projection(module, matrix) {
-        const shape = moduleShape(c, module);
-        return { [`${module}.w`]: view(runtime.upload(matrix), [shape.out, shape.in]) };
-      },
-      embedding: () => plainTable('embedding'),
-      async head(embedding) {
-        const norm = await weights.read({ kind: 'finalNorm' });
-        return {
-          'head.w': c.tiedHead ? embedding : await plainTable('head'),
-          'head.norm': view(runtime.upload(norm), [c.hiddenSize]),
-        };
-      },
-    };
-  }
-
-  const programs = new Map<ModuleName, CompiledProgram>();
-  for (const module of moduleNames) {
-    programs.set(module, await runtime.compile(quantizeModuleProgram(c, basis, module, training)));
-  }
-  const rotateEmbedding = await runtime.compile(rotateEmbeddingProgram(c, basis));
-  return {
-    projection(module, matrix, norm) {
-      const shape = moduleShape(c, module);
-      const made: Record<string, View> = {
-        w: alloc('int8', [shape.in, shape.out]),
-        scale: alloc('float32', [shape.out]),
-        ...(training ? { wT: alloc('int8', [shape.out, shape.in]), scaleT: alloc('float32', [shape.in]) } : {}),
-      };
-      const temporary: DeviceBuffer[] = [];
-      const lend = (data: Float32Array, shapeOf: readonly number[]) => {
-        const buffer = runtime.upload(data);
-        temporary.push(buffer);
-        return view(buffer, shapeOf);
-      };
-      const feeds = {
-        ...rotations,
-        weight: lend(matrix, [shape.out, shape.in]),
-        ...(norm ? { norm: lend(norm.slice(), [shape.in]) } : {}),
-      };
-      runtime.run(programs.get(module)!, feeds, made);
-      for (const b of temporary) runtime.free(b);
-      return Object.fromEntries(Object.entries(made).map(([name, v]) => [`${module}.${name}`, v]));
-    },
-    async embedding() {
-      const whole = alloc('float32', tableShape);
-      await table('embedding', (rows, first) => {
-        const count = rows.length / c.hiddenSize;
-        const weight = runtime.upload(rows);
-        const target = view(whole.buffer, [count, c.hiddenSize], first * c.hiddenSize);
-        runtime.run(
-          rotateEmbedding,
-          { ...rotations, weight: view(weight, [count, c.hiddenSize]) },
-          { rotated: target },
-        );
-        runtime.free(weight);
-      });
-      return whole;
-    },
-    async head() {
-      const program = await runtime.compile(quantizeHeadProgram(c, basis, training));
-      const weight = await plainTable('head');
-      const norm = view(runtime.upload(await weights.read({ kind: 'finalNorm' })), [c.hiddenSize]);
-      const made: Record<string, View> = {
-        w: alloc('int8', [c.hiddenSize, c.vocabSize]),
-        scale: alloc('float32', [c.vocabSize]),
-        ...(training ? { float: alloc('float32', tableShape) } : {}),
-      };
-      runtime.run(program, { ...rotations, weight, norm }, made);
-      runtime.free(weight.buffer);
-      runtime.free(norm.buffer);
-      await runtime.sync();
-      return Object.fromEntries(Object.entries(made).map(([name, v]) => [`head.${name}`, v]));
-    },
   };
 }
