@@ -7,7 +7,7 @@ import { createRuntime } from '../engine/node.ts';
 import { findInCatalog, hubSettings, resolveModel } from '../hub/index.ts';
 import { type Checkpoint, openCheckpoint } from '../models/node.ts';
 import type { Precision } from '../quant/index.ts';
-import { loadModel, type ResidentModel } from '../runner/index.ts';
+import { int8IsExact, loadModel, type ResidentModel } from '../runner/index.ts';
 import { bytes, type Output } from './output.ts';
 
 /** Where models are, from the environment. */
@@ -41,11 +41,16 @@ export async function startModel(
   const begin = performance.now();
   const runtime = await createRuntime(options.threads !== undefined ? { threads: options.threads } : {});
   try {
+    let { precision } = options;
+    if (precision === 'int8' && !(await int8IsExact(runtime))) {
+      out.warn('this processor cuts sums of 8-bit products: using fp32 instead of int8');
+      precision = 'fp32';
+    }
     const model = await loadModel({
       runtime,
       config: checkpoint.config,
       weights: checkpoint.weights,
-      precision: options.precision,
+      precision,
       training: options.training,
       ...(options.positions ? { positions: options.positions } : {}),
       ...(options.packTokens ? { packTokens: options.packTokens } : {}),
@@ -54,7 +59,7 @@ export async function startModel(
     const seconds = ((performance.now() - begin) / 1000).toFixed(1);
     const memory = bytes(process.memoryUsage.rss());
     out.progress(
-      `loaded ${checkpoint.name} in ${options.precision}: ${seconds} s, ${memory}, ${runtime.info.threads} threads`,
+      `loaded ${checkpoint.name} in ${precision}: ${seconds} s, ${memory}, ${runtime.info.threads} threads`,
       true,
     );
     return { runtime, model, checkpoint };

@@ -3,6 +3,7 @@ import { type HostArray, type Runtime, type View, view } from '../engine/index.t
 import { type LlamaConfig, type ModuleName, moduleNames, ropeTables, type WeightSource } from '../models/index.ts';
 import { type Basis, basisOf, type Precision, rotationMatrices } from '../quant/index.ts';
 import type { FoldedNorms } from './adapterImage.ts';
+import { requireInt8 } from './int8Probe.ts';
 import { type NormName, normedModules } from './projections.ts';
 import { int8Converter, plainConverter } from './weightConverter.ts';
 
@@ -40,9 +41,10 @@ export interface LoadOptions {
   onProgress?: (done: number) => void;
 }
 
-/** Loads a checkpoint. Peak memory is the model plus one matrix. */
+/** Loads a checkpoint. Peak memory is the model plus one matrix. @throws HuacayaError INT8_UNSUPPORTED. */
 export async function loadModel(options: LoadOptions): Promise<ResidentModel> {
   const { runtime, config: c, weights, precision, training } = options;
+  if (precision === 'int8') await requireInt8(runtime);
   const basis = basisOf(precision, c);
   const positions = Math.min(options.positions ?? c.maxPositions, c.maxPositions);
   const upload = (data: HostArray, shape: readonly number[]) => view(runtime.upload(data), shape);

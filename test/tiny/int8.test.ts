@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Runtime } from '../../src/engine/index.ts';
 import type { LoraConfig } from '../../src/models/index.ts';
 import { moduleNames } from '../../src/models/index.ts';
-import { InferencePass } from '../../src/runner/index.ts';
+import { InferencePass, int8IsExact } from '../../src/runner/index.ts';
 import { referenceLogits, referenceLoss } from '../helpers/referenceLlama.ts';
 import { type TinyConfig, tinyConfigs, tinyModel } from '../helpers/tinyModel.ts';
 import {
@@ -67,4 +67,14 @@ it('predicts nearly the same in inference, with an adapter', async () => {
 it('holds its matrices in 8 bits', async () => {
   const { resident } = await loadTiny(runtime, tinyModel(), { precision: 'int8', training: false });
   for (const module of moduleNames) expect(resident.layers[0]![`${module}.w`]!.buffer.dtype).toBe('int8');
+});
+
+it('is refused where sums of 8-bit products are cut', async () => {
+  expect(await int8IsExact(runtime)).toBe(true);
+  // What a processor gives that adds pairs of products in 16 bits.
+  const cut = new Float32Array(16).fill(32 * 32767 - 64 * 128 * 127);
+  const old: Runtime = { ...runtime, read: async () => cut };
+  expect(await int8IsExact(old)).toBe(false);
+  const loading = loadTiny(old, tinyModel(), { precision: 'int8' });
+  await expect(loading).rejects.toMatchObject({ code: 'INT8_UNSUPPORTED', hint: 'Use --precision fp32.' });
 });

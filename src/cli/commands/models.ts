@@ -35,6 +35,7 @@ export function pullCommand(getOutput: () => Output): Command {
       `
 Downloads resume where they broke off, and every file is checked against its published hash.
 HF_ENDPOINT, HF_TOKEN, HF_HOME, HF_HUB_CACHE and HF_HUB_OFFLINE are honoured; HUACAYA_CACHE moves our own cache.
+Behind a proxy, name a mirror in HF_ENDPOINT or use --source pip: Node 20 itself does not look at HTTPS_PROXY, pip does.
 
 Example:
   huacaya pull smollm2-135m-instruct`,
