@@ -84,7 +84,9 @@ async function openHuggingFaceFolder(folder: string): Promise<Checkpoint> {
   const config = configFromJson(file('config.json'), await readJson(file('config.json')));
   const optional = async (name: string) => (existsSync(file(name)) ? readJson(file(name)) : undefined);
   if (!existsSync(file('tokenizer.json'))) {
-    throw new HuacayaError('NO_TOKENIZER', `${folder}: has no tokenizer.json`);
+    throw new HuacayaError('NO_TOKENIZER', `${folder}: has no tokenizer.json`, {
+      hint: 'This version does not read tokenizer.model; a GGUF file of the same model carries its tokenizer too.',
+    });
   }
   const tokenizerConfig = ((await optional('tokenizer_config.json')) ?? {}) as Record<string, unknown>;
   const template = file('chat_template.jinja');
