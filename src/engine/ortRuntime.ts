@@ -123,6 +123,9 @@ export async function createRuntime(options: { threads?: number } = {}): Promise
       });
       return { id, name: program.name, ...names };
     },
+    release(program) {
+      post({ do: 'release', program: program.id });
+    },
     alloc(dtype, length) {
       const buffer: DeviceBuffer = { id: nextBuffer++, dtype, length };
       post({ do: 'alloc', ...buffer });

@@ -13,7 +13,7 @@ const programs = new Map<number, { name: string; session: ort.InferenceSession }
 /** The first failure since the last reply that could carry one. */
 let failure: string | undefined;
 
-const housekeeping: ReadonlySet<Command['do']> = new Set(['alloc', 'upload', 'free']);
+const housekeeping: ReadonlySet<Command['do']> = new Set(['alloc', 'upload', 'free', 'release']);
 
 const arrays = { float32: Float32Array, int64: BigInt64Array, int8: Int8Array, uint8: Uint8Array };
 
@@ -60,6 +60,12 @@ async function carryOut(command: Command): Promise<void> {
     case 'free':
       buffers.delete(command.id);
       return;
+    case 'release': {
+      const program = programs.get(command.program);
+      programs.delete(command.program);
+      await program?.session.release();
+      return;
+    }
     case 'write':
       (bufferOf(command.id).data as Float32Array).set(command.data as Float32Array, command.offset);
       return;

@@ -9,6 +9,7 @@ export type Command =
   | { do: 'alloc'; id: number; dtype: DType; length: number }
   | { do: 'upload'; id: number; data: HostArray }
   | { do: 'free'; id: number }
+  | { do: 'release'; program: number }
   | { do: 'write'; id: number; offset: number; data: HostArray }
   | { do: 'run'; program: number; feeds: readonly Binding[]; fetches: readonly Binding[] }
   | { do: 'compile'; reply: number; program: number; name: string; model: Uint8Array }

@@ -48,6 +48,8 @@ export interface Runtime {
   readonly info: RuntimeInfo;
   /** @throws HuacayaError ENGINE when the provider refuses the program. */
   compile(program: Program): Promise<CompiledProgram>;
+  /** Gives a compiled program back. onnxruntime-node keeps some of its memory (ort#25325): not for use in a loop. */
+  release(program: CompiledProgram): void;
   /** Reserves memory (not zeroed on every provider). */
   alloc(dtype: DType, length: number): DeviceBuffer;
   /** Moves a host array to the device; the array must not be used afterwards (its memory is handed over, not copied). */

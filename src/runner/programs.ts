@@ -125,8 +125,11 @@ export function lossOutputs(c: LlamaConfig, basis: Basis, training: boolean): Re
   return { loss, 'grad.x': grad([{ value: loss, seed: scalar(1) }], [x]).get(x)! };
 }
 
+/** The part of a runtime that compiles. */
+export type Compiler = Pick<Runtime, 'compile'>;
+
 /** Programs that every use needs. */
-export async function compileShared(runtime: Runtime, c: LlamaConfig) {
+export async function compileShared(runtime: Compiler, c: LlamaConfig) {
   const table = (name: string, shape: Shape) => input(name, shape);
   const index = () => input('index', ['rows'], 'int64');
   const like = input('like', ['tokens', c.hiddenSize]);
@@ -162,7 +165,7 @@ const findInputs = (outputs: Record<string, Value>, names: readonly string[]): V
  * @param residual the name of an input to whose gradient a `residual` from elsewhere is added.
  */
 export async function compilePair(
-  runtime: Runtime,
+  runtime: Compiler,
   name: string,
   outputs: Record<string, Value>,
   wrt: readonly string[],

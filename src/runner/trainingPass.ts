@@ -58,6 +58,15 @@ export class TrainingPass {
     this.model.runtime.write(this.parameters, await this.image.fromParameters(params));
   }
 
+  /** Gives programs and memory back; the pass is of no use afterwards. */
+  release(): void {
+    const { runtime } = this.model;
+    for (const p of this.programs.all) runtime.release(p);
+    this.workspace.release();
+    runtime.free(this.parameters);
+    runtime.free(this.gradients);
+  }
+
   /** Device memory of activations and gradients, in bytes. */
   get workspaceBytes(): number {
     return this.workspace.bytes + 8 * this.image.layout.size;

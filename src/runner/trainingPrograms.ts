@@ -7,6 +7,7 @@ import {
   attentionOutputOutputs,
   attentionOutputs,
   type CompiledPair,
+  type Compiler,
   compilePair,
   compileShared,
   lossOutputs,
@@ -37,6 +38,8 @@ export interface TrainingPrograms {
   plainAttention: ReadonlyMap<number, CompiledPair>;
   loss: CompiledProgram;
   lossOnly: CompiledProgram;
+  /** Every program above, to give them back. */
+  all: readonly CompiledProgram[];
 }
 
 export async function compileTraining(
@@ -44,7 +47,15 @@ export async function compileTraining(
   ranks: ModuleRanks,
   dropout: boolean,
 ): Promise<TrainingPrograms> {
-  const { runtime, config: c, basis } = model;
+  const { config: c, basis } = model;
+  const all: CompiledProgram[] = [];
+  const runtime: Compiler = {
+    async compile(p) {
+      const made = await model.runtime.compile(p);
+      all.push(made);
+      return made;
+    },
+  };
   const options = { ranks, training: true, dropout };
   const before = attentionInputOutputs(c, basis, options);
   const after = attentionOutputOutputs(c, basis, options);
@@ -82,5 +93,6 @@ export async function compileTraining(
     plainAttention,
     loss: await runtime.compile(program('loss', lossOutputs(c, basis, true))),
     lossOnly: await runtime.compile(program('lossOnly', lossOutputs(c, basis, false))),
+    all,
   };
 }

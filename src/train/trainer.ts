@@ -1,6 +1,6 @@
 // The training loop: examples -> packs -> gradients -> AdamW. Everything it needs to know comes in, everything it has
 // to say goes out through callbacks; it neither prints nor writes files.
-import { createRng, HuacayaError, usageError } from '../base/index.ts';
+import { createRng, HuacayaError, type Rng, usageError } from '../base/index.ts';
 import { batchPacks, type Example, epochOrder, type Pack, packExamples } from '../data/index.ts';
 import { initLora, type LoraConfig, type LoraLayout, loraLayout } from '../models/index.ts';
 import { type ResidentModel, TrainingPass } from '../runner/index.ts';
@@ -118,11 +118,32 @@ const notFinite = (detail: string) =>
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   checkOptions(options);
-  const { model, examples, batchSize, packLength, seed } = options;
+  const layout = loraLayout(options.model.config, options.lora);
+  const pass = await TrainingPass.create(options.model, layout);
+  try {
+    return await loop(options, pass, layout);
+  } finally {
+    pass.release();
+  }
+}
+
+/** Loss and gradient of one optimiser step: its packs weigh by their targets, so how it was packed does not matter. */
+async function stepGradient(pass: TrainingPass, packs: readonly Pack[], size: number, rng: Rng) {
+  const targets = packs.reduce((n, p) => n + p.targets, 0);
+  const gradients = new Float32Array(size);
+  let loss = 0;
+  for (const pack of packs) {
+    const part = await pass.run(pack.segments, 1 / targets, rng);
+    loss += part.loss;
+    for (let i = 0; i < gradients.length; i++) gradients[i]! += part.gradients[i]!;
+  }
+  return { loss, gradients, targets };
+}
+
+async function loop(options: TrainOptions, pass: TrainingPass, layout: LoraLayout): Promise<TrainResult> {
+  const { examples, batchSize, packLength, seed } = options;
   const emit = options.onEvent ?? (() => {});
-  const layout = loraLayout(model.config, options.lora);
   const params = initLora(layout, seed);
-  const pass = await TrainingPass.create(model, layout);
   const optimiser = createAdamW(layout.size, { weightDecay: options.weightDecay });
   const dropoutRng = createRng(seed).fork('dropout');
 
@@ -158,14 +179,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     for (const packs of batchPacks(order, { batchSize, packLen: packLength })) {
       if (finished()) break;
       const begin = performance.now();
-      const targets = packs.reduce((n, p) => n + p.targets, 0);
-      const gradients = new Float32Array(layout.size);
-      let loss = 0;
-      for (const pack of packs) {
-        const part = await pass.run(pack.segments, 1 / targets, dropoutRng);
-        loss += part.loss;
-        for (let i = 0; i < gradients.length; i++) gradients[i]! += part.gradients[i]!;
-      }
+      const { loss, gradients, targets } = await stepGradient(pass, packs, layout.size, dropoutRng);
       const gradNorm = clipGradients(gradients, options.maxGradNorm);
       const learningRate = learningRateAt(step, {
         peak: options.learningRate,

@@ -115,6 +115,39 @@ describe('a run', () => {
   });
 });
 
+it('gives back every program and buffer that it took', async () => {
+  const held = { programs: new Set<number>(), buffers: new Set<number>() };
+  const counting: Runtime = {
+    ...runtime,
+    async compile(p) {
+      const made = await runtime.compile(p);
+      held.programs.add(made.id);
+      return made;
+    },
+    release(p) {
+      held.programs.delete(p.id);
+      runtime.release(p);
+    },
+    alloc(dtype, length) {
+      const made = runtime.alloc(dtype, length);
+      held.buffers.add(made.id);
+      return made;
+    },
+    free(b) {
+      held.buffers.delete(b.id);
+      runtime.free(b);
+    },
+  };
+  const compiled: number[] = [];
+  const counted = { ...model, runtime: counting };
+  const onEvent = () => compiled.push(held.programs.size);
+  await run({ model: counted, heldOut, lora: withDropout, onEvent });
+  expect(Math.max(...compiled)).toBeGreaterThan(10);
+  expect(held).toEqual({ programs: new Set(), buffers: new Set() });
+  await expect(run({ model: counted, examples: [] })).rejects.toMatchObject({ code: 'NO_EXAMPLES' });
+  expect(held).toEqual({ programs: new Set(), buffers: new Set() });
+});
+
 it('gives the same whether a step is one pack or many', async () => {
   const whole = await run({ batchSize: 5, packLength: 64, epochs: 3 });
   const pieces = await run({ batchSize: 5, packLength: 12, epochs: 3 });

@@ -260,6 +260,17 @@ describe('errors', () => {
     expect((await errorOf(runtime.sync())).message).toBe(`buffer ${x.buffer.id} is gone`);
   });
 
+  it('a program that was given back is named', async () => {
+    const x = input('x', ['n']);
+    const once = await runtime.compile(program('once', { y: scale(x, 3) }));
+    const [from, to] = [upload(2), room(1)];
+    runtime.run(once, { x: from }, { y: to });
+    runtime.release(once);
+    expect(await all(to)).toEqual([6]);
+    runtime.run(once, { x: from }, { y: to });
+    expect((await errorOf(runtime.sync())).message).toBe(`program ${once.id} is gone`);
+  });
+
   it('a program that onnxruntime refuses has the code ENGINE', async () => {
     const byFloat = gatherRows(input('table', ['n', 2]), input('index', ['m'], 'float32'));
     const error = await errorOf(runtime.compile(program('wrong', { byFloat })));
