@@ -51,7 +51,8 @@ export interface Generation {
   tokenizer: Tokenizer;
   prompts: PromptBuilder;
   adapter: ResidentAdapter | undefined;
-  modelName: string;
+  /** Model, adapter, template and decoding mode, in words. */
+  title: string;
   /** In words, e.g. "greedy". */
   mode: string;
   options: GenerateOptions;
@@ -78,6 +79,7 @@ export async function startGeneration(out: Output, flags: GenerationFlags): Prom
     training: false,
     ...(flags.threads !== undefined ? { threads: flags.threads } : {}),
   });
+  const mode = describeSampling(sampling);
   try {
     const pass = await InferencePass.create(model);
     const adapter = adapterFile ? await pass.loadAdapter(adapterFile) : undefined;
@@ -86,8 +88,8 @@ export async function startGeneration(out: Output, flags: GenerationFlags): Prom
       tokenizer,
       prompts,
       adapter,
-      modelName: checkpoint.name,
-      mode: describeSampling(sampling),
+      title: `${checkpoint.name}${flags.adapter ? ` + ${flags.adapter}` : ''}, template ${prompts.name}, ${mode}`,
+      mode,
       options: {
         ...sampling,
         maxNewTokens: flags.maxNewTokens,

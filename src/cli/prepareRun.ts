@@ -14,7 +14,7 @@ import {
 import { loadTemplate, readRecords } from '../data/node.ts';
 import type { LoraConfig } from '../models/index.ts';
 import type { Checkpoint } from '../models/node.ts';
-import type { TrainOptions } from '../train/index.ts';
+import { stepCount, type TrainOptions } from '../train/index.ts';
 import type { Output } from './output.ts';
 import { openModel } from './session.ts';
 import { type Settings, targetModules } from './settings.ts';
@@ -75,6 +75,12 @@ function checkTokens(path: string, examples: readonly Example[], c: Checkpoint):
   }
 }
 
+const stepOptions = (s: Settings) => ({
+  batchSize: s.batch_size,
+  epochs: s.num_epochs,
+  ...(s.max_steps ? { maxSteps: s.max_steps } : {}),
+});
+
 /**
  * Reads and checks settings, data and model files; writes nothing.
  * @throws HuacayaError with one clear line.
@@ -113,8 +119,7 @@ export async function prepareRun(out: Output, s: Settings, overwrite: boolean): 
     const heldOut = tokenise(out, s.val_data_path ?? s.data_path, split.val, template, checkpoint, s);
     // Fails here, and not in the first step, when pack_len is too small.
     packExamples([...examples, ...heldOut], s.pack_len);
-    const perEpoch = Math.ceil(examples.length / s.batch_size);
-    const totalSteps = Math.min(s.max_steps ?? Infinity, Math.ceil(perEpoch * s.num_epochs));
+    const totalSteps = stepCount(examples.length, stepOptions(s));
     return {
       folder,
       checkpoint,
@@ -138,10 +143,8 @@ export function trainOptions(s: Settings, run: PreparedRun): Omit<TrainOptions, 
     examples: run.examples,
     heldOut: run.heldOut,
     lora: run.lora,
-    batchSize: s.batch_size,
+    ...stepOptions(s),
     packLength: s.pack_len,
-    epochs: s.num_epochs,
-    ...(s.max_steps ? { maxSteps: s.max_steps } : {}),
     learningRate: s.learning_rate,
     schedule: s.lr_scheduler,
     warmupSteps: run.warmupSteps,

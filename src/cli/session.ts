@@ -2,12 +2,13 @@
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { resolve } from 'node:path';
+import { HuacayaError } from '../base/index.ts';
 import type { Runtime } from '../engine/index.ts';
 import { createRuntime } from '../engine/node.ts';
 import { findInCatalog, hubSettings, resolveModel } from '../hub/index.ts';
 import { type Checkpoint, openCheckpoint } from '../models/node.ts';
 import type { Precision } from '../quant/index.ts';
-import { int8IsExact, loadModel, type ResidentModel } from '../runner/index.ts';
+import { loadModel, type ResidentModel } from '../runner/index.ts';
 import { bytes, type Output } from './output.ts';
 
 /** Where models are, from the environment. */
@@ -40,13 +41,9 @@ export async function startModel(
 ): Promise<LoadedModel> {
   const begin = performance.now();
   const runtime = await createRuntime(options.threads !== undefined ? { threads: options.threads } : {});
-  try {
-    let { precision } = options;
-    if (precision === 'int8' && !(await int8IsExact(runtime))) {
-      out.warn('this processor cuts sums of 8-bit products: using fp32 instead of int8');
-      precision = 'fp32';
-    }
-    const model = await loadModel({
+  let { precision } = options;
+  const load = () =>
+    loadModel({
       runtime,
       config: checkpoint.config,
       weights: checkpoint.weights,
@@ -55,6 +52,13 @@ export async function startModel(
       ...(options.positions ? { positions: options.positions } : {}),
       ...(options.packTokens ? { packTokens: options.packTokens } : {}),
       onProgress: (done) => out.progress(`loading ${checkpoint.name}  ${Math.round(done * 100)} %`),
+    });
+  try {
+    const model = await load().catch((e) => {
+      if (!(e instanceof HuacayaError && e.code === 'INT8_UNSUPPORTED')) throw e;
+      out.warn(`${e.message}: using fp32`);
+      precision = 'fp32';
+      return load();
     });
     const seconds = ((performance.now() - begin) / 1000).toFixed(1);
     const memory = bytes(process.memoryUsage.rss());

@@ -2,6 +2,7 @@ export { configFromGguf, configFromJson, type LlamaConfig, type RopeScaling } fr
 export * from './llama.ts';
 export {
   checkLoraConfig,
+  hasEffect,
   initLora,
   type LoraConfig,
   type LoraLayout,

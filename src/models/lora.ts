@@ -87,6 +87,13 @@ export function initLora(layout: LoraLayout, seed: number): Float32Array {
   return params;
 }
 
+/** Whether an adapter has any effect: with every B at zero, as it starts, it has none. */
+export function hasEffect(layout: LoraLayout, params: Float32Array): boolean {
+  return layout.tensors.some(
+    (t) => t.kind === 'B' && params.subarray(t.offset, t.offset + t.shape[0] * t.shape[1]).some((p) => p !== 0),
+  );
+}
+
 /** Key of a tensor in adapter_model.safetensors. */
 export function loraTensorName(t: Pick<LoraTensor, 'layer' | 'module' | 'kind'>): string {
   return `base_model.model.model.layers.${t.layer}.${modules[t.module]}.${t.module}.lora_${t.kind}.weight`;

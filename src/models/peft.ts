@@ -4,7 +4,7 @@ import { HuacayaError } from '../base/index.ts';
 import { encodeSafetensors, type TensorFile } from '../formats/index.ts';
 import type { LlamaConfig } from './config.ts';
 import { type ModuleName, moduleNames } from './llama.ts';
-import { checkLoraConfig, type LoraConfig, type LoraLayout, loraLayout, loraTensorName } from './lora.ts';
+import { checkLoraConfig, hasEffect, type LoraConfig, type LoraLayout, loraLayout, loraTensorName } from './lora.ts';
 
 export const adapterConfigFile = 'adapter_config.json';
 export const adapterWeightsFile = 'adapter_model.safetensors';
@@ -21,14 +21,12 @@ const broken = (where: string, detail: string, hint?: string) =>
 
 /** An adapter that does nothing, or harm, is never written: users found out weeks later. @throws HuacayaError. */
 export function checkAdapter(where: string, layout: LoraLayout, params: Float32Array): void {
-  let alive = false;
   for (const t of layout.tensors) {
     for (let i = t.offset; i < t.offset + t.shape[0] * t.shape[1]; i++) {
       if (!Number.isFinite(params[i]!)) throw broken(where, `${loraTensorName(t)} holds ${params[i]}`);
-      if (t.kind === 'B' && params[i] !== 0) alive = true;
     }
   }
-  if (!alive) throw broken(where, 'every lora_B is zero: the adapter would change nothing');
+  if (!hasEffect(layout, params)) throw broken(where, 'every lora_B is zero: the adapter would change nothing');
 }
 
 /** The text of adapter_config.json. */

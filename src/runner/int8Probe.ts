@@ -23,6 +23,7 @@ export async function int8IsExact(runtime: Runtime): Promise<boolean> {
   runtime.run(probe, feeds, { y: view(ys, [1, columns]) });
   const made = await runtime.read(view(ys, [columns]));
   for (const b of buffers) runtime.free(b);
+  runtime.release(probe);
   const expected = 127 * 127 * width;
   return Array.from(made as Float32Array).every((y) => Math.abs(y - expected) < 1);
 }

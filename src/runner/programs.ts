@@ -128,20 +128,17 @@ export function lossOutputs(c: LlamaConfig, basis: Basis, training: boolean): Re
 /** The part of a runtime that compiles. */
 export type Compiler = Pick<Runtime, 'compile'>;
 
-/** Programs that every use needs. */
-export async function compileShared(runtime: Compiler, c: LlamaConfig) {
-  const table = (name: string, shape: Shape) => input(name, shape);
-  const index = () => input('index', ['rows'], 'int64');
-  const like = input('like', ['tokens', c.hiddenSize]);
-  return {
-    gather: await runtime.compile(
-      program('gatherRows', { rows: gatherRows(table('table', ['n', c.hiddenSize]), index()) }),
-    ),
-    scatter: await runtime.compile(
-      program('scatterRows', { all: scatterRows(table('rows', ['rows', c.hiddenSize]), index(), like) }),
-    ),
-  };
-}
+const rowIndex = () => input('index', ['rows'], 'int64');
+
+/** Rows of a table, e.g. of the embedding, by index: table, index to { rows }. */
+export const gatherProgram = (c: LlamaConfig) =>
+  program('gatherRows', { rows: gatherRows(input('table', ['n', c.hiddenSize]), rowIndex()) });
+
+/** Its transpose: rows, index and a tensor of the result's shape to { all }, zero elsewhere. */
+export const scatterProgram = (c: LlamaConfig) => {
+  const rows = input('rows', ['rows', c.hiddenSize]);
+  return program('scatterRows', { all: scatterRows(rows, rowIndex(), input('like', ['tokens', c.hiddenSize])) });
+};
 
 /** A forward program with its backward, and the shapes of what passes from one to the other. */
 export interface CompiledPair {

@@ -162,7 +162,7 @@ export class TrainingPass {
     const query = c.heads * c.headDim;
     const key = c.kvHeads * c.headDim;
     let x = this.activation('x', 0, c.hiddenSize, pack, training);
-    runtime.run(this.programs.shared.gather, { table: embedding, index: pack.ids }, { rows: x });
+    runtime.run(this.programs.gather, { table: embedding, index: pack.ids }, { rows: x });
     for (let layer = 0; layer < c.layers; layer++) {
       const programs = this.layerPrograms(layer, training);
       if (training) this.drawMasks(layer, pack, rng);
@@ -197,7 +197,7 @@ export class TrainingPass {
     runtime.write(weights.buffer, new Float32Array(pack.targets).fill(weight));
     const targets = this.workspace.get('targetX', [pack.targets, c.hiddenSize]);
     const gradient = this.workspace.get('targetGrad', [pack.targets, c.hiddenSize]);
-    runtime.run(this.programs.shared.gather, { table: x, index: pack.targetRows }, { rows: targets });
+    runtime.run(this.programs.gather, { table: x, index: pack.targetRows }, { rows: targets });
     for (let i = 0; i < chunks; i++) {
       const start = i * headChunk;
       const count = Math.min(headChunk, pack.targets - start);
@@ -215,7 +215,7 @@ export class TrainingPass {
     }
     if (!training) return { losses };
     const dx = this.workspace.get('dx', [pack.tokens, c.hiddenSize]);
-    runtime.run(this.programs.shared.scatter, { rows: gradient, index: pack.targetRows, like: x }, { all: dx });
+    runtime.run(this.programs.scatter, { rows: gradient, index: pack.targetRows, like: x }, { all: dx });
     return { losses, dx };
   }
 

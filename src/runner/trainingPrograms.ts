@@ -9,8 +9,9 @@ import {
   type CompiledPair,
   type Compiler,
   compilePair,
-  compileShared,
+  gatherProgram,
   lossOutputs,
+  scatterProgram,
 } from './programs.ts';
 import type { ModuleRanks } from './projections.ts';
 import type { ResidentModel } from './residentModel.ts';
@@ -26,7 +27,8 @@ export interface LayerPrograms {
 export const groupSizes = [8, 4, 2, 1] as const;
 
 export interface TrainingPrograms {
-  shared: Awaited<ReturnType<typeof compileShared>>;
+  gather: CompiledProgram;
+  scatter: CompiledProgram;
   /** All layers but the first. */
   upper: LayerPrograms;
   /** The first layer, which hands no gradient down. */
@@ -72,7 +74,8 @@ export async function compileTraining(
     plainAttention.set(size, await compilePair(runtime, `attention.${size}.plain`, outputs, []));
   }
   return {
-    shared: await compileShared(runtime, c),
+    gather: await runtime.compile(gatherProgram(c)),
+    scatter: await runtime.compile(scatterProgram(c)),
     upper: {
       before: await compilePair(runtime, 'before', before, ['x', ...beforeAdapters], 'x'),
       after: await compilePair(runtime, 'after', after, ['x', 'o', ...afterAdapters]),

@@ -97,6 +97,11 @@ function checkOptions(o: TrainOptions): void {
   if (o.examples.length === 0) throw new HuacayaError('NO_EXAMPLES', 'there is no example to train on');
 }
 
+/** Optimiser steps of a run. */
+export function stepCount(examples: number, o: Pick<TrainOptions, 'batchSize' | 'epochs' | 'maxSteps'>): number {
+  return Math.min(o.maxSteps ?? Infinity, Math.ceil(Math.ceil(examples / o.batchSize) * o.epochs));
+}
+
 /** Mean loss per target token of `packs`. */
 async function meanLoss(pass: TrainingPass, packs: readonly Pack[]): Promise<number> {
   let sum = 0;
@@ -148,7 +153,7 @@ async function loop(options: TrainOptions, pass: TrainingPass, layout: LoraLayou
   const dropoutRng = createRng(seed).fork('dropout');
 
   const stepsPerEpoch = Math.ceil(examples.length / batchSize);
-  const totalSteps = Math.min(options.maxSteps ?? Infinity, Math.ceil(stepsPerEpoch * options.epochs));
+  const totalSteps = stepCount(examples.length, options);
   const heldOut = options.heldOut.length ? packExamples(options.heldOut, packLength) : [];
   emit({
     type: 'start',

@@ -1,24 +1,11 @@
 // The linear map between PEFT's tensors and what programs take: the gradient's way back is its transpose.
 import { describe, expect, it } from 'vitest';
 import { createRng } from '../../src/base/index.ts';
-import { type LlamaConfig, loraLayout, loraScale, type ModuleName } from '../../src/models/index.ts';
+import { loraLayout, loraScale, type ModuleName } from '../../src/models/index.ts';
 import { basisOf } from '../../src/quant/index.ts';
 import { adapterImage } from '../../src/runner/index.ts';
+import { oddWidths as config } from '../helpers/oddWidths.ts';
 import { lora } from '../helpers/tinyRun.ts';
-
-const config: LlamaConfig = {
-  hiddenSize: 48,
-  intermediateSize: 160,
-  layers: 2,
-  heads: 6,
-  kvHeads: 2,
-  headDim: 16,
-  vocabSize: 300,
-  rmsNormEps: 1e-5,
-  ropeTheta: 10000,
-  maxPositions: 512,
-  tiedHead: true,
-};
 
 const noise = (length: number, seed: number) => {
   const rng = createRng(seed);

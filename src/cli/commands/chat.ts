@@ -26,7 +26,7 @@ Example:
       const out = getOutput();
       const g = await startGeneration(out, flags);
       try {
-        out.say(`${g.modelName}${flags.adapter ? ` + ${flags.adapter}` : ''}, template ${g.prompts.name}, ${g.mode}`);
+        out.say(g.title);
         out.say('Type a message; /bye leaves.');
         await converse(out, g);
       } finally {

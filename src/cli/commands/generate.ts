@@ -22,7 +22,7 @@ Examples:
       const out = getOutput();
       const g = await startGeneration(out, flags);
       try {
-        out.say(`${g.modelName}${flags.adapter ? ` + ${flags.adapter}` : ''}, template ${g.prompts.name}, ${g.mode}`);
+        out.say(g.title);
         const ids = g.prompts.build({ instruction, ...(flags.input ? { input: flags.input } : {}) });
         await streamAnswer(out, g, ids, { instruction });
       } finally {

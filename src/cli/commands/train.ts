@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { stringify } from 'yaml';
 import { fileError, writeFileAtomic } from '../../base/node.ts';
+import { hasEffect } from '../../models/index.ts';
 import { saveAdapter } from '../../models/node.ts';
 import { type TrainEvent, type TrainResult, train } from '../../train/index.ts';
 import { version } from '../../version.ts';
@@ -146,16 +147,10 @@ async function execute(out: Output, s: Settings, run: PreparedRun, overwrite: bo
   }
 }
 
-/** During a warm-up the first updates move nothing: B is still zero, and there is no adapter to save. */
-function hasLearnt({ layout, params }: TrainResult): boolean {
-  return layout.tensors.some(
-    (t) => t.kind === 'B' && params.subarray(t.offset, t.offset + t.shape[0] * t.shape[1]).some((p) => p !== 0),
-  );
-}
-
 async function finish(out: Output, s: Settings, run: PreparedRun, result: TrainResult): Promise<void> {
   const folder = join(run.folder, 'adapter');
-  if (result.stopped && !hasLearnt(result)) {
+  // During a warm-up the first updates move nothing: there may be no adapter to save yet.
+  if (result.stopped && !hasEffect(result.layout, result.params)) {
     out.say(`stopped after step ${result.steps} of ${run.totalSteps}, before anything was learnt: no adapter is saved`);
     out.json({ type: 'done', adapter: null, steps: result.steps, stopped: true });
     process.exitCode = 130;

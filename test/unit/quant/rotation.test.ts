@@ -3,7 +3,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createRng } from '../../../src/base/index.ts';
-import type { LlamaConfig } from '../../../src/models/index.ts';
 import {
   basisOf,
   noRotation,
@@ -13,6 +12,7 @@ import {
   rotates,
   rotationMatrices,
 } from '../../../src/quant/index.ts';
+import { oddWidths as config } from '../../helpers/oddWidths.ts';
 
 const noise = (length: number, seed: number) => {
   const rng = createRng(seed);
@@ -112,20 +112,6 @@ it('keeps lengths and is undone by itself; columns are the rows of the transpose
 });
 
 describe('the matrices that go to the device', () => {
-  const config: LlamaConfig = {
-    hiddenSize: 48,
-    intermediateSize: 160,
-    layers: 2,
-    heads: 6,
-    kvHeads: 2,
-    headDim: 16,
-    vocabSize: 300,
-    rmsNormEps: 1e-5,
-    ropeTheta: 10000,
-    maxPositions: 512,
-    tiedHead: true,
-  };
-
   it('are involutions too, in int8', () => {
     const matrices = rotationMatrices(basisOf('int8', config));
     expect(matrices.size).toBeGreaterThan(0);
