@@ -57,9 +57,9 @@ async function withPass(precision, use) {
 
 async function heldOutLoss(pass, params, examples) {
   await pass.setParameters(params);
-  const packs = packExamples(examples, 1024);
+  const packs = packExamples(examples, { packLen: 1024 });
   let sum = 0;
-  for (const p of packs) sum += await pass.evaluate(p.segments);
+  for (const p of packs) sum += await pass.evaluate(p.families);
   return sum / packs.reduce((n, p) => n + p.targets, 0);
 }
 
@@ -69,7 +69,7 @@ const trainIn = (precision) =>
     const optimiser = createAdamW(layout.size);
     const before = await heldOutLoss(pass, params, heldOut);
     for (let step = 0; step < steps; step++) {
-      const packs = packExamples(examples.slice(step * batch, (step + 1) * batch), 1024);
+      const packs = packExamples(examples.slice(step * batch, (step + 1) * batch), { packLen: 1024 });
       const targets = packs.reduce((n, p) => n + p.targets, 0);
       const gradients = new Float32Array(layout.size);
       for (const p of packs) {

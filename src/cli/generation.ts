@@ -9,6 +9,7 @@ import type { Tokenizer } from '../tokenizer/index.ts';
 import { readNotes } from './adapterNotes.ts';
 import type { Output } from './output.ts';
 import { type PromptBuilder, promptBuilder } from './promptBuilder.ts';
+import { quantisedCacheHelp } from './quantisedCache.ts';
 import { openModel, startModel } from './session.ts';
 
 export interface GenerationFlags {
@@ -23,6 +24,7 @@ export interface GenerationFlags {
   stop?: string[];
   precision: Precision;
   threads?: number;
+  quantisedCache: boolean;
 }
 
 const number = (text: string) => {
@@ -43,7 +45,8 @@ export function addGenerationOptions(command: Command): Command {
     .option('--seed <n>', 'seed of the sampling', number, 0)
     .option('--stop <text...>', 'texts at which an answer ends')
     .addOption(new Option('--precision <p>', 'fp32 is exact').choices(precisions).default('fp32'))
-    .option('--threads <n>', 'cores to use (default: all)', number);
+    .option('--threads <n>', 'cores to use (default: all)', number)
+    .option('--no-quantised-cache', quantisedCacheHelp);
 }
 
 export interface Generation {
@@ -77,6 +80,7 @@ export async function startGeneration(out: Output, flags: GenerationFlags): Prom
   const { runtime, model } = await startModel(out, checkpoint, {
     precision: flags.precision,
     training: false,
+    quantisedCache: flags.quantisedCache,
     ...(flags.threads !== undefined ? { threads: flags.threads } : {}),
   });
   const mode = describeSampling(sampling);

@@ -118,7 +118,7 @@ export async function prepareRun(out: Output, s: Settings, overwrite: boolean): 
     }
     const heldOut = tokenise(out, s.val_data_path ?? s.data_path, split.val, template, checkpoint, s);
     // Fails here, and not in the first step, when pack_len is too small.
-    packExamples([...examples, ...heldOut], s.pack_len);
+    packExamples([...examples, ...heldOut], { packLen: s.pack_len, sharedPrefix: s.shared_prefix });
     const totalSteps = stepCount(examples.length, stepOptions(s));
     return {
       folder,
@@ -145,6 +145,7 @@ export function trainOptions(s: Settings, run: PreparedRun): Omit<TrainOptions, 
     lora: run.lora,
     ...stepOptions(s),
     packLength: s.pack_len,
+    sharedPrefix: s.shared_prefix,
     learningRate: s.learning_rate,
     schedule: s.lr_scheduler,
     warmupSteps: run.warmupSteps,

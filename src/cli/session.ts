@@ -10,6 +10,7 @@ import { type Checkpoint, openCheckpoint } from '../models/node.ts';
 import type { Precision } from '../quant/index.ts';
 import { loadModel, type ResidentModel } from '../runner/index.ts';
 import { bytes, type Output } from './output.ts';
+import { cacheWanted, quantisedCache } from './quantisedCache.ts';
 
 /** Where models are, from the environment. */
 export const storage = () => hubSettings(process.env, homedir(), process.platform);
@@ -37,11 +38,27 @@ export interface LoadedModel {
 export async function startModel(
   out: Output,
   checkpoint: Checkpoint,
-  options: { precision: Precision; training: boolean; threads?: number; positions?: number; packTokens?: number },
+  options: {
+    precision: Precision;
+    training: boolean;
+    threads?: number;
+    positions?: number;
+    packTokens?: number;
+    /** Which programs are profiled. */
+    profile?: (program: string) => boolean;
+    /** Whether converted weights are kept for the next start; default: yes. */
+    quantisedCache?: boolean;
+  },
 ): Promise<LoadedModel> {
   const begin = performance.now();
-  const runtime = await createRuntime(options.threads !== undefined ? { threads: options.threads } : {});
+  const { cacheDir } = await storage();
+  const runtime = await createRuntime({
+    ...(options.threads !== undefined ? { threads: options.threads } : {}),
+    ...(options.profile ? { profile: options.profile } : {}),
+  });
   let { precision } = options;
+  const keeps = options.quantisedCache !== false && cacheWanted(process.env.HUACAYA_QUANTISED_CACHE);
+  const cache = keeps ? quantisedCache(out, { runtime, checkpoint, cacheDir }) : undefined;
   const load = () =>
     loadModel({
       runtime,
@@ -49,6 +66,8 @@ export async function startModel(
       weights: checkpoint.weights,
       precision,
       training: options.training,
+      // In fp32 the model's own file is as good as a copy of it.
+      ...(cache && precision !== 'fp32' ? { cache } : {}),
       ...(options.positions ? { positions: options.positions } : {}),
       ...(options.packTokens ? { packTokens: options.packTokens } : {}),
       onProgress: (done) => out.progress(`loading ${checkpoint.name}  ${Math.round(done * 100)} %`),
@@ -62,8 +81,9 @@ export async function startModel(
     });
     const seconds = ((performance.now() - begin) / 1000).toFixed(1);
     const memory = bytes(process.memoryUsage.rss());
+    const from = cache?.used ? ' from the quantised cache' : '';
     out.progress(
-      `loaded ${checkpoint.name} in ${precision}: ${seconds} s, ${memory}, ${runtime.info.threads} threads`,
+      `loaded ${checkpoint.name} in ${precision}${from}: ${seconds} s, ${memory}, ${runtime.info.threads} threads`,
       true,
     );
     return { runtime, model, checkpoint };

@@ -29,6 +29,7 @@ export const settingsSchema = z.strictObject({
   train_on_inputs: flag.describe('loss on the prompt too, not only on the answer'),
   cutoff_len: count(2).describe('longest example in tokens; longer ones are cut on the right'),
   pack_len: count(2).describe('tokens per forward pass; changes speed and memory, never the result'),
+  shared_prefix: flag.describe('compute a prefix that rows of a pack share once; changes speed, never the result'),
   batch_size: count(1).describe('examples per optimiser step'),
   num_epochs: number(z.number().positive()).describe('times through the data'),
   max_steps: count(1).optional().describe('stop after so many optimiser steps'),

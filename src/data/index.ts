@@ -10,8 +10,9 @@ export {
   type SkippedRow,
 } from './buildExample.ts';
 export { type LengthStats, lengthStats } from './lengthStats.ts';
-export { type BatchOptions, batchPacks, type Pack, packExamples } from './pack.ts';
+export { type BatchOptions, batchPacks, type Pack, type PackOptions, packExamples } from './pack.ts';
 export { parseRecords } from './parseRecords.ts';
 export { type AlpacaRecord, toRecord } from './record.ts';
+export { type Family, familyOf, findFamilies } from './sharedPrefix.ts';
 export { epochOrder, splitRecords } from './splitRecords.ts';
 export { extractResponse, type PromptTemplate, parseTemplate, renderPrompt } from './template.ts';

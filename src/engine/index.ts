@@ -1,9 +1,19 @@
+export { type ProductKind, productKind } from './products.ts';
+export {
+  mergeOps,
+  type OpProfile,
+  type ProfileTotals,
+  type ProgramProfile,
+  profileTotals,
+} from './profile.ts';
 export {
   type Bindings,
   type CompiledProgram,
   type DeviceBuffer,
+  type DeviceFiles,
   elementCount,
   engineError,
+  type FilePart,
   type HostArray,
   type Runtime,
   type RuntimeInfo,

@@ -1,1 +1,2 @@
 export { createRuntime } from './ortRuntime.ts';
+export { loadViews, saveViews, viewFileSize } from './viewFile.ts';

@@ -2,20 +2,21 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import * as ort from 'onnxruntime-node';
 import type { DType } from '../graph/index.ts';
+import { FileProblem, readParts, writeParts } from './fileTransfer.ts';
+import { Profiler, type Trace } from './ortProfiler.ts';
 import { sessionOptions } from './ortSettings.ts';
-import type { Binding, Command, Reply, WorkerOptions } from './protocol.ts';
-import { dtypeOf, type HostArray } from './runtime.ts';
+import type { Binding, Command, FileFailure, Reply, WorkerOptions } from './protocol.ts';
+import { dtypeOf, type HostArray, hostArrays } from './runtime.ts';
 
-const { threads } = workerData as WorkerOptions;
+const { threads, profile } = workerData as WorkerOptions;
 const port = parentPort!;
 const buffers = new Map<number, { dtype: DType; data: HostArray }>();
-const programs = new Map<number, { name: string; session: ort.InferenceSession }>();
+const programs = new Map<number, { name: string; session: ort.InferenceSession; trace?: Trace }>();
+const profiler = profile === undefined ? undefined : new Profiler(profile);
 /** The first failure since the last reply that could carry one. */
 let failure: string | undefined;
 
 const housekeeping: ReadonlySet<Command['do']> = new Set(['alloc', 'upload', 'free', 'release']);
-
-const arrays = { float32: Float32Array, int64: BigInt64Array, int8: Int8Array, uint8: Uint8Array };
 
 function bufferOf(id: number, use = '') {
   const held = buffers.get(id);
@@ -37,22 +38,54 @@ async function run(command: Command & { do: 'run' }): Promise<void> {
   const program = programs.get(command.program);
   if (!program) throw new Error(`program ${command.program} is gone`);
   try {
-    await program.session.run(tensors(command.feeds), tensors(command.fetches));
+    const [feeds, fetches] = [tensors(command.feeds), tensors(command.fetches)];
+    const begin = program.trace && performance.now();
+    await program.session.run(feeds, fetches);
+    if (program.trace) profiler!.ran(program.trace, (performance.now() - begin!) / 1000);
   } catch (cause) {
     throw new Error(`${program.name}: ${(cause as Error).message}`);
   }
 }
 
 async function compile(command: Command & { do: 'compile' }): Promise<Reply> {
-  const session = await ort.InferenceSession.create(command.model, sessionOptions(threads));
-  programs.set(command.program, { name: command.name, session });
+  const trace = command.profile ? profiler?.start(command.name) : undefined;
+  const session = await ort.InferenceSession.create(command.model, {
+    ...sessionOptions(threads),
+    ...(trace ? profiler!.options(trace) : {}),
+  });
+  if (trace) profiler!.opened(trace, session);
+  programs.set(command.program, { name: command.name, session, ...(trace ? { trace } : {}) });
   return { reply: command.reply, value: { inputs: session.inputNames, outputs: session.outputNames } };
 }
+
+async function transfer<T>(work: () => Promise<T>): Promise<T | FileFailure> {
+  try {
+    return await work();
+  } catch (e) {
+    if (e instanceof FileProblem) return { message: e.message, code: e.code };
+    throw e;
+  }
+}
+
+const loadFile = (command: Command & { do: 'loadFile' }) =>
+  transfer(async () => {
+    const made = await readParts(command.file, command.parts);
+    for (const [i, { id, dtype }] of command.parts.entries()) buffers.set(id, { dtype, data: made[i]! });
+    return [];
+  });
+
+const storeFile = (command: Command & { do: 'storeFile' }) =>
+  transfer(() =>
+    writeParts(
+      command.file,
+      command.parts.map((p) => ({ data: bufferOf(p.id).data, offset: p.offset })),
+    ),
+  );
 
 async function carryOut(command: Command): Promise<void> {
   switch (command.do) {
     case 'alloc':
-      buffers.set(command.id, { dtype: command.dtype, data: new arrays[command.dtype](command.length) });
+      buffers.set(command.id, { dtype: command.dtype, data: new hostArrays[command.dtype](command.length) });
       return;
     case 'upload':
       buffers.set(command.id, { dtype: dtypeOf(command.data), data: command.data });
@@ -63,6 +96,7 @@ async function carryOut(command: Command): Promise<void> {
     case 'release': {
       const program = programs.get(command.program);
       programs.delete(command.program);
+      if (program?.trace) await profiler!.end(program.trace);
       await program?.session.release();
       return;
     }
@@ -79,6 +113,18 @@ async function carryOut(command: Command): Promise<void> {
       port.postMessage({ reply: command.reply, value: data } satisfies Reply, [data.buffer as ArrayBuffer]);
       return;
     }
+    case 'countRuns':
+      if (profiler) profiler.counting = command.on;
+      return;
+    case 'profile':
+      port.postMessage({ reply: command.reply, value: (await profiler?.finish()) ?? [] } satisfies Reply);
+      return;
+    case 'loadFile':
+      port.postMessage({ reply: command.reply, value: await loadFile(command) } satisfies Reply);
+      return;
+    case 'storeFile':
+      port.postMessage({ reply: command.reply, value: await storeFile(command) } satisfies Reply);
+      return;
     case 'sync':
       port.postMessage({ reply: command.reply } satisfies Reply);
   }

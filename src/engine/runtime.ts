@@ -2,6 +2,7 @@
 // runs. Commands are carried out in order; only `read` and `sync` wait.
 import { HuacayaError } from '../base/index.ts';
 import type { DType, Program } from '../graph/index.ts';
+import type { ProgramProfile } from './profile.ts';
 
 export type HostArray = Float32Array | BigInt64Array | Int8Array | Uint8Array;
 
@@ -13,6 +14,9 @@ export const dtypeOf = (data: HostArray): DType =>
       : data instanceof Int8Array
         ? 'int8'
         : 'uint8';
+
+/** The host array of each type. */
+export const hostArrays = { float32: Float32Array, int64: BigInt64Array, int8: Int8Array, uint8: Uint8Array } as const;
 
 export interface DeviceBuffer {
   readonly id: number;
@@ -44,8 +48,38 @@ export interface RuntimeInfo {
   version: string;
 }
 
+/** A buffer's place in a file. */
+export interface FilePart {
+  readonly dtype: DType;
+  /** Elements. */
+  readonly length: number;
+  /** First byte. */
+  readonly offset: number;
+  /** CRC-32 of all bytes. */
+  readonly crc: number;
+}
+
+/**
+ * Buffers to files and back without passing through the host. `file` is an open file's descriptor; it may be closed when
+ * the promise has settled, however that ended.
+ */
+export interface DeviceFiles {
+  /**
+   * Makes a buffer of each part, after everything queued before.
+   * @throws HuacayaError BAD_VIEW_FILE when the file ends early, cannot be read or fails a checksum; ENGINE.
+   */
+  load(file: number, parts: readonly FilePart[]): Promise<DeviceBuffer[]>;
+  /**
+   * Writes whole buffers, after everything queued before. @returns the CRC-32 of each.
+   * @throws HuacayaError ENGINE, or the system's error (with `code`, e.g. ENOSPC) when the file cannot be written.
+   */
+  store(file: number, parts: readonly { buffer: DeviceBuffer; offset: number }[]): Promise<number[]>;
+}
+
 export interface Runtime {
   readonly info: RuntimeInfo;
+  /** Where the engine can reach files; in a browser it cannot. */
+  readonly files?: DeviceFiles;
   /** @throws HuacayaError ENGINE when the provider refuses the program. */
   compile(program: Program): Promise<CompiledProgram>;
   /** Gives a compiled program back. onnxruntime-node keeps some of its memory (ort#25325): not for use in a loop. */
@@ -63,6 +97,16 @@ export interface Runtime {
   run(program: CompiledProgram, feeds: Bindings, fetches: Bindings): void;
   /** Resolves when all queued work is done. @throws HuacayaError ENGINE if any of it failed. */
   sync(): Promise<void>;
+  /**
+   * Whether the runs queued from here on count in the profile; at first they do. For warm-up, and for work that is not
+   * to be measured. Without profiling it has no effect.
+   */
+  countRuns(on: boolean): void;
+  /**
+   * Ends profiling, after everything queued before, and tells where the counted runs spent their time; empty without
+   * profiling. Programs released before are included. @throws HuacayaError ENGINE when a trace cannot be read.
+   */
+  profile(): Promise<ProgramProfile[]>;
   close(): Promise<void>;
 }
 

@@ -1,3 +1,13 @@
+export {
+  type BlockScales,
+  dequantise4Bit,
+  dequantise8Bit,
+  dequantiseScales,
+  type FourBitType,
+  fourBitLevels,
+  type NestedScales,
+} from './bitsandbytes.ts';
+export { badQuantisation, maxQuantState, parseQuantState, type QuantState } from './bitsandbytesState.ts';
 export { encodeSafetensors, type SafetensorsDType, type TensorToEncode } from './encodeSafetensors.ts';
 export { type GgufFile, openGguf } from './gguf.ts';
 export { ggufLimits } from './ggufLimits.ts';
@@ -12,5 +22,5 @@ export {
 } from './onnx.ts';
 export { openSafetensors, type SafetensorsFile } from './safetensors.ts';
 export { type OpenShard, openShardedSafetensors, parseShardIndex } from './shardedSafetensors.ts';
-export type { TensorFile, TensorInfo } from './tensorFile.ts';
+export type { RawTensorFile, TensorFile, TensorInfo } from './tensorFile.ts';
 export { readZipDirectory, type ZipEntry } from './zip.ts';

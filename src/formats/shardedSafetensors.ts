@@ -1,11 +1,11 @@
 // A model split over several safetensors files by a model.safetensors.index.json (the layout of Hugging Face models).
 import { type ByteSource, HuacayaError } from '../base/index.ts';
 import { quote } from './quote.ts';
-import { safetensorsFile } from './safetensors.ts';
+import { byteLength, type SafetensorsFile, safetensorsFile } from './safetensors.ts';
 import { badSafetensors, readSafetensorsHeader, type SafetensorsHeader } from './safetensorsHeader.ts';
 import { findTensor } from './storedTensors.ts';
 import { isJsonObject, parseStrictJson } from './strictJson.ts';
-import type { TensorFile, TensorInfo } from './tensorFile.ts';
+import type { RawTensorFile, TensorInfo } from './tensorFile.ts';
 
 /** Opens a shard by its plain file name, which has been checked to hold no path. */
 export type OpenShard = (fileName: string) => Promise<ByteSource>;
@@ -43,7 +43,7 @@ export async function openShardedSafetensors(
   indexJson: string,
   openShard: OpenShard,
   indexName = 'model.safetensors.index.json',
-): Promise<TensorFile> {
+): Promise<RawTensorFile> {
   const { shardOf, metadata } = parseShardIndex(indexName, indexJson);
   const shards = new Map<string, Shard>();
   const tensors = new Map<string, TensorInfo>();
@@ -57,15 +57,17 @@ export async function openShardedSafetensors(
     }
     tensors.set(name, stored.info);
   }
+  const shardWith = async (name: string) => {
+    findTensor(indexName, tensors, name);
+    return shards.get(shardOf.get(name)!)!.data();
+  };
   return {
     name: indexName,
     tensors,
     metadata,
-    async readFloat32(name, rowStart, rowEnd) {
-      findTensor(indexName, tensors, name);
-      const file = await shards.get(shardOf.get(name)!)!.data();
-      return file.readFloat32(name, rowStart, rowEnd);
-    },
+    readFloat32: async (name, rowStart, rowEnd) => (await shardWith(name)).readFloat32(name, rowStart, rowEnd),
+    byteLength: (name) => byteLength(findTensor(indexName, tensors, name)),
+    readBytes: async (name, start, end) => (await shardWith(name)).readBytes(name, start, end),
     async close() {
       await Promise.all([...shards.values()].map((shard) => shard.close()));
     },
@@ -74,7 +76,7 @@ export async function openShardedSafetensors(
 
 interface Shard {
   header: SafetensorsHeader;
-  data(): Promise<TensorFile>;
+  data(): Promise<SafetensorsFile>;
   close(): Promise<void>;
 }
 
@@ -93,7 +95,7 @@ async function createShard(fileName: string, openShard: OpenShard): Promise<Shar
     throw badSafetensors(source.name, `had ${first.size} bytes when its header was read and has ${source.size} now`);
   };
   // The promise is kept, not the file: two reads at once must not open the shard twice.
-  let opened: Promise<TensorFile> | undefined;
+  let opened: Promise<SafetensorsFile> | undefined;
   return {
     header,
     data() {

@@ -24,3 +24,14 @@ export interface TensorFile {
   /** Closes what the file was opened from. */
   close(): Promise<void>;
 }
+
+/** A file whose tensors can be had as they are stored, for number formats that span several tensors. */
+export interface RawTensorFile extends TensorFile {
+  /** Bytes that the tensor takes. @throws HuacayaError TENSOR_NOT_FOUND. */
+  byteLength(name: string): number;
+  /**
+   * Bytes [start, end) of a tensor, all by default; perhaps a view of memory that others read too.
+   * @throws HuacayaError TENSOR_NOT_FOUND, BYTE_RANGE, TRUNCATED.
+   */
+  readBytes(name: string, start?: number, end?: number): Promise<Uint8Array>;
+}

@@ -50,6 +50,8 @@ const cheap = new Set([
   'rmsNorm',
   'causalMask',
   'scalar',
+  // Dear, but its result is what 4 bits are there to avoid.
+  'unpackInt4',
 ]);
 
 export interface Cut {

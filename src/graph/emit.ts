@@ -2,6 +2,7 @@
 // Kernel list: https://github.com/microsoft/onnxruntime/blob/main/docs/OperatorKernels.md
 import { invariant } from '../base/index.ts';
 import { encodeOnnx, type OnnxAttribute, type OnnxDType, type OnnxNode, type OnnxTensor } from '../formats/index.ts';
+import { int4Steps } from './ops.ts';
 import type { Program } from './program.ts';
 import type { Dim, Shape } from './shape.ts';
 import { inputName, isInput, type Node, topological, type Value } from './value.ts';
@@ -59,8 +60,16 @@ class Emitter {
     return this.constant(`f${x}`, 'float32', [], Float32Array.of(x));
   }
 
+  code(x: number): string {
+    return this.constant(`s${x}`, 'int8', [], Int8Array.of(x));
+  }
+
   byte(x: number): string {
     return this.constant(`b${x}`, 'uint8', [], Uint8Array.of(x));
+  }
+
+  bytes(dims: number[], values: readonly number[]): string {
+    return this.constant(`b${dims}:${values}`, 'uint8', dims, Uint8Array.from(values));
   }
 
   ints(values: readonly number[]): string {
@@ -105,6 +114,36 @@ function quantizeActivation(e: Emitter, x: string): { codes: string; column: str
 function rotated(e: Emitter, x: string, rotation: string, block: number, width: number): string {
   const blocks = e.node('Reshape', [x, e.ints([-1, block])]);
   return e.node('Reshape', [e.node('MatMul', [blocks, rotation]), e.ints([-1, width])]);
+}
+
+/** Attributes of Cast, with ONNX's numbers for the types. */
+const toUint8 = { to: { int: 2 } };
+const toInt8 = { to: { int: 3 } };
+
+/** Sizes tried for the step of a block of 4-bit codes, as parts of its largest magnitude / 8. */
+const stepSizes = [0.85, 0.95, 1.05];
+
+/** Blocks [blocks, block, out] in units of the columns' scales as 4 bits: levels of the same shape, steps [blocks, 1, out]. */
+function quantizeBlocks(e: Emitter, x: string, peak: string): { levels: string; steps: string } {
+  const levelsOf = (step: string) => {
+    return e.node('Clip', [e.node('Round', [e.node('Div', [x, step])]), e.float(-8), e.float(7)]);
+  };
+  const sign = e.node('Where', [e.node('Greater', [peak, e.float(0)]), e.float(-1), e.float(1)]);
+  const ideal = e.node('Mul', [e.node('Abs', [peak]), e.float(1 / 8)]);
+  let best: { step: string; error: string } | undefined;
+  for (const size of stepSizes) {
+    const whole = e.node('Round', [e.node('Mul', [ideal, e.float(size)])]);
+    const step = e.node('Mul', [sign, e.node('Clip', [whole, e.float(1), e.float(int4Steps)])]);
+    const left = e.node('Sub', [x, e.node('Mul', [levelsOf(step), step])]);
+    const error = e.node('ReduceSum', [e.node('Mul', [left, left]), e.ints([1])], { keepdims: { int: 1 } });
+    best = best
+      ? {
+          step: e.node('Where', [e.node('Less', [error, best.error]), step, best.step]),
+          error: e.node('Min', [error, best.error]),
+        }
+      : { step, error };
+  }
+  return { levels: levelsOf(best!.step), steps: best!.step };
 }
 
 type EmitRule = (e: Emitter, node: Node, inputs: string[], outputs: string[]) => void;
@@ -168,6 +207,40 @@ const emitRules: Record<string, EmitRule> = {
     e.nodeInto('QuantizeLinear', [x!, outputs[1]!], [outputs[0]!], { axis: { int: 0 }, output_dtype: { int: 3 } });
   },
 
+  dequantizeRows: simple('DequantizeLinear', { axis: { int: 0 } }),
+
+  quantizeInt4: (e, node, [x], [packed, steps, scale]) => {
+    const [rows, out] = node.inputs[0]!.shape as [number, number];
+    const block = node.attrs.block as number;
+    const blocks = e.node('Reshape', [x!, e.ints([rows / block, block, out])]);
+    const high = e.node('ReduceMax', [blocks, e.ints([1])], { keepdims: { int: 1 } });
+    const low = e.node('ReduceMin', [blocks, e.ints([1])], { keepdims: { int: 1 } });
+    const peak = e.node('Where', [e.node('Greater', [high, e.node('Neg', [low])]), high, low]);
+    const most = e.node('ReduceMax', [e.node('Abs', [peak]), e.ints([0, 1])], { keepdims: { int: 0 } });
+    const unit = e.node('Mul', [most, e.float(1 / (8 * int4Steps))]);
+    e.nodeInto('Max', [unit, e.float(1e-30)], [scale!]);
+    const made = quantizeBlocks(e, e.node('Div', [blocks, scale!]), e.node('Div', [peak, scale!]));
+    const shifted = e.node('Cast', [e.node('Add', [made.levels, e.float(8)])], toUint8);
+    const halves = [e.fresh(), e.fresh()];
+    const flat = e.node('Reshape', [shifted, e.ints([rows, out])]);
+    e.nodeInto('Split', [flat, e.ints([rows / 2, rows / 2])], halves, { axis: { int: 0 } });
+    e.nodeInto('Add', [halves[0]!, e.node('Mul', [halves[1]!, e.byte(16)])], [packed!]);
+    const whole = e.node('Cast', [made.steps], toInt8);
+    e.nodeInto('Reshape', [whole, e.ints([rows / block, out])], [steps!]);
+  },
+
+  unpackInt4: (e, node, [packed, steps], outputs) => {
+    const [half, out] = node.inputs[0]!.shape as [number, number];
+    const blocks = Number(node.inputs[1]!.shape[0]);
+    // Low and high halves below each other in one go: shifted by nothing and by four.
+    const shifted = e.node('BitShift', [packed!, e.bytes([2, 1, 1], [0, 4])], { direction: { string: 'RIGHT' } });
+    const levels = e.node('Cast', [e.node('BitwiseAnd', [shifted, e.byte(15)])], toInt8);
+    const signed = e.node('Sub', [levels, e.code(8)]);
+    const cut = e.node('Reshape', [signed, e.ints([blocks, (2 * half) / blocks, out])]);
+    const codes = e.node('Mul', [cut, e.node('Reshape', [steps!, e.ints([blocks, 1, out])])]);
+    e.nodeInto('Reshape', [codes, e.ints([2 * half, out])], outputs);
+  },
+
   reshape: (e, node, [x], outputs) => {
     const target = reshapeTarget(e, x!, node.inputs[0]!.shape, node.attrs.shape as Dim[]);
     e.nodeInto('Reshape', [x!, target], outputs);
@@ -194,7 +267,19 @@ const emitRules: Record<string, EmitRule> = {
   scatterRows: (e, _node, [rows, index, like], outputs) => {
     const zeros = e.node('ConstantOfShape', [e.node('Shape', [like!])]);
     const at = e.node('Unsqueeze', [index!, e.ints([-1])]);
-    e.nodeInto('ScatterND', [zeros, at, rows!], outputs, { reduction: { string: 'add' } });
+    e.nodeInto('ScatterND', [zeros, at, rows!], outputs);
+  },
+
+  repeatRows: (e, _node, [table, index], outputs) => {
+    e.nodeInto('Gather', [table!, index!], outputs, { axis: { int: 0 } });
+  },
+
+  sumRepeated: (e, _node, [rows, own, shared, copies, mask], outputs) => {
+    const gather = (index: string) => e.node('Gather', [rows!, index], { axis: { int: 0 } });
+    const more = e.node('ReduceSum', [e.node('Mul', [gather(copies!), mask!]), e.ints([0])], { keepdims: { int: 0 } });
+    const at = e.node('Unsqueeze', [shared!, e.ints([-1])]);
+    // Each index occurs once, so that no two threads add to the same row.
+    e.nodeInto('ScatterND', [gather(own!), at, more], outputs, { reduction: { string: 'add' } });
   },
 
   causalMask: (e, _node, [queryIndex, keyIndex], outputs) => {

@@ -4,7 +4,6 @@ import {
   add,
   concat,
   crossEntropyGrad,
-  gatherRows,
   int8Linear,
   matmul,
   mul,
@@ -13,14 +12,14 @@ import {
   rotary,
   rotateBlocks,
   scale,
-  scatterRows,
   sigmoid,
   split,
   sub,
+  sumRepeated,
   transpose,
 } from './ops.ts';
 import { reducedAxes, type Shape } from './shape.ts';
-import type { Node, Value } from './value.ts';
+import { type Node, scalar, type Value } from './value.ts';
 
 /**
  * `grads[i]` is the gradient of output i (undefined: nothing depends on it), `wanted[i]` tells which inputs matter.
@@ -43,6 +42,19 @@ function onlyFirst(op: string, [g, other]: readonly (Value | undefined)[]): Valu
 }
 
 const lastAxisSum = (v: Value) => reduceSum(v, [-1]);
+
+/**
+ * aᵀ b over the last two axes. A product with a transposed left side is slow where that side is wide (its panels are
+ * gathered column by column): when only b has a fixed, hence narrow, width, (bᵀ a)ᵀ is computed instead.
+ */
+function transposedProduct(a: Value, b: Value, alpha = 1): Value {
+  if (typeof a.shape.at(-1) === 'number' || typeof b.shape.at(-1) !== 'number') {
+    return matmul(a, b, { transA: true, alpha });
+  }
+  const turned = matmul(b, a, { transA: true, alpha });
+  const axes = turned.shape.map((_, i) => i);
+  return transpose(turned, [...axes.slice(0, -2), axes.at(-1)!, axes.at(-2)!]);
+}
 
 export const gradients: Record<string, Rule> = {
   add: ({ inputs: [a, b] }, [g], [wa, wb]) => [
@@ -75,8 +87,10 @@ export const gradients: Record<string, Rule> = {
     const { transA, transB, alpha } = attrs as { transA: boolean; transB: boolean; alpha: number };
     const da = () =>
       transA ? matmul(b!, g!, { transA: transB, transB: true, alpha }) : matmul(g!, b!, { transB: !transB, alpha });
-    const db = () =>
-      transB ? matmul(g!, a!, { transA: true, transB: transA, alpha }) : matmul(a!, g!, { transA: !transA, alpha });
+    const db = () => {
+      if (!transB) return matmul(a!, g!, { transA: !transA, alpha });
+      return transA ? matmul(g!, a!, { transA, transB, alpha }) : transposedProduct(g!, a!, alpha);
+    };
     return [wa ? unbroadcast(da(), a!.shape) : undefined, wb ? unbroadcast(db(), b!.shape) : undefined];
   },
 
@@ -87,6 +101,10 @@ export const gradients: Record<string, Rule> = {
 
   // The weight is frozen: the gradient of x is the same kind of product with the transposed weight.
   int8Linear: ({ inputs, attrs }, [g]) => {
+    if (attrs.backward === 'transposed') {
+      const w = transpose(inputs[1]!, [1, 0]);
+      return [int8Linear(mul(g!, inputs[2]!), { w, scale: scalar(1) })];
+    }
     const [w1, s1, rotation] = inputs.slice(attrs.rotateInput ? 4 : 3);
     if (attrs.backward === 'float') return [matmul(g!, w1!)];
     if (attrs.backward !== 'int8') throw new Error('int8Linear: no backward weight was given');
@@ -135,12 +153,8 @@ export const gradients: Record<string, Rule> = {
     return [add(kept, scale(a!, 0))];
   },
 
-  gatherRows: ({ inputs: [table, index] }, [g]) => [scatterRows(g!, index!, table!)],
-
-  scatterRows: ({ inputs: [, index, like] }, [g], [, , wantLike]) => [
-    gatherRows(g!, index!),
-    undefined,
-    wantLike ? scale(like!, 0) : undefined, // only its shape counts
+  repeatRows: ({ inputs: [, , own, shared, copies, mask] }, [g]) => [
+    sumRepeated(g!, { own: own!, shared: shared!, copies: copies!, mask: mask! }),
   ],
 
   // sum(dP * P) over the keys equals sum(g * y) over the width, which is shorter (Dao et al. 2022).
@@ -152,7 +166,7 @@ export const gradients: Record<string, Rule> = {
     };
     return [
       ws ? unbroadcast(dScores(), scores!.shape) : undefined,
-      wv ? unbroadcast(matmul(probs!, g, { transA: true }), values!.shape) : undefined,
+      wv ? unbroadcast(transposedProduct(probs!, g), values!.shape) : undefined,
     ];
   },
 
@@ -176,5 +190,15 @@ export const gradients: Record<string, Rule> = {
   ],
 };
 
-/** The ops that only the weights' preparation or a gradient uses: nothing is differentiated through them. */
-export const notDifferentiable = new Set(['causalMask', 'quantizeRows', 'crossEntropyGrad']);
+/** The ops through which nothing is differentiated: they prepare weights, select rows between programs, or are gradients. */
+export const notDifferentiable = new Set([
+  'causalMask',
+  'gatherRows',
+  'scatterRows',
+  'sumRepeated',
+  'quantizeRows',
+  'dequantizeRows',
+  'quantizeInt4',
+  'unpackInt4',
+  'crossEntropyGrad',
+]);

@@ -63,7 +63,7 @@ export function addmm(c: Value, a: Value, b: Value, options: Omit<MatmulOptions,
   return one('addmm', [c, a, b], { transA: !!options.transA, transB: !!options.transB }, shape);
 }
 
-/** A matrix whose columns were quantised: `w` int8 [in, out], `scale` float32 [out]; the weight is w * scale. */
+/** A matrix whose columns were quantised: `w` int8 [in, out], `scale` float32 [out] or []; the weight is w * scale. */
 export interface Int8Matrix {
   w: Value;
   scale: Value;
@@ -79,9 +79,10 @@ export interface Int8Options {
   rotateInput?: Value;
   /**
    * What the gradient with respect to (unrotated) x is computed with: the transposed weight as int8 [out, in], for which
-   * the gradient is first rotated by `rotation` [block, block]; or the weight as float32 [out, in].
+   * the gradient is first rotated by `rotation` [block, block]; or the weight as float32 [out, in]; or 'transposed': the
+   * same codes, turned over by the gradient, with the columns' scales multiplied into it before it is quantised.
    */
-  backward?: { int8: Int8Matrix; rotation?: Value } | { float: Value };
+  backward?: { int8: Int8Matrix; rotation?: Value } | { float: Value } | 'transposed';
 }
 
 /**
@@ -93,17 +94,19 @@ export function int8Linear(x: Value, matrix: Int8Matrix, options: Int8Options = 
     return `${showShape(x.shape)} x ${showShape(matrix.w.shape)} int8: inner sizes differ`;
   });
   const out = matrix.w.shape[1]!;
-  need('int8Linear', sameShape(matrix.scale.shape, [out]), () => {
+  need('int8Linear', matrix.scale.shape.length === 0 || sameShape(matrix.scale.shape, [out]), () => {
     return `scale ${showShape(matrix.scale.shape)} for the columns of ${showShape(matrix.w.shape)}`;
   });
   const { rotateInput, backward } = options;
   const inputs = [x, matrix.w, matrix.scale, ...(rotateInput ? [rotateInput] : [])];
   const attrs = { peak: options.peak ?? 0, rotateInput: !!rotateInput, backward: 'none' };
-  const back = backward && ('float' in backward ? backward.float : backward.int8.w);
+  const own = backward === 'transposed';
+  const back = own ? undefined : backward && ('float' in backward ? backward.float : backward.int8.w);
   need('int8Linear', !back || sameShape(back.shape, [out, x.shape[1]!]), () => {
     return `backward weight ${showShape(back!.shape)} for a product ${showShape([x.shape[1]!, out])}`;
   });
-  if (backward && 'float' in backward) {
+  if (own) attrs.backward = 'transposed';
+  else if (backward && 'float' in backward) {
     inputs.push(backward.float);
     attrs.backward = 'float';
   } else if (backward) {
@@ -122,6 +125,55 @@ export function quantizeRows(x: Value): { codes: Value; scale: Value } {
     { dtype: 'float32', shape: [x.shape[0]!] },
   ]);
   return { codes: node.outputs[0]!, scale: node.outputs[1]! };
+}
+
+/** What `quantizeRows` made of x, as numbers again: int8 codes [rows, n] times scale [rows]. */
+export function dequantizeRows(codes: Value, scale: Value): Value {
+  need('dequantizeRows', codes.shape.length === 2 && sameShape(scale.shape, [codes.shape[0]!]), () => {
+    return `scale ${showShape(scale.shape)} for the rows of ${showShape(codes.shape)}`;
+  });
+  return one('dequantizeRows', [codes, scale], {}, codes.shape);
+}
+
+/** A matrix [in, out] in 4 bits: see `quantizeInt4`. */
+export interface Int4Matrix {
+  /** uint8 [in / 2, out]: row i in the low halves, row i + in / 2 in the high halves, each plus 8. */
+  packed: Value;
+  /** int8 [in / block, out], magnitudes 1 to 15. */
+  steps: Value;
+  /** float32 [out]. */
+  scale: Value;
+}
+
+/** The largest step of `quantizeInt4`: its eightfold still fits a code of 8 bits. */
+export const int4Steps = 15;
+
+/**
+ * x [in, out] in 4 bits: x ~ q * step * scale, with q in -8..7, a whole step for each `block` rows of a column and a scale
+ * for each column. So q * step are codes of 8 bits, and getting at them costs no rounding. The sign of a step puts the
+ * block's largest magnitude on the side that has one level more; of a few sizes around that magnitude / 8, the one with
+ * the least squared error is taken.
+ */
+export function quantizeInt4(x: Value, block: number): Int4Matrix {
+  const [rows, out] = x.shape;
+  need('quantizeInt4', x.shape.length === 2 && Number(rows) % block === 0 && Number(rows) % 2 === 0, () => {
+    return `${showShape(x.shape)} in blocks of ${block} rows, two rows in a byte`;
+  });
+  const node = makeNode('quantizeInt4', [x], { block }, [
+    { dtype: 'uint8', shape: [Number(rows) / 2, out!] },
+    { dtype: 'int8', shape: [Number(rows) / block, out!] },
+    { dtype: 'float32', shape: [out!] },
+  ]);
+  return { packed: node.outputs[0]!, steps: node.outputs[1]!, scale: node.outputs[2]! };
+}
+
+/** The codes of an `Int4Matrix`, q * step: int8 [in, out]. */
+export function unpackInt4(packed: Value, steps: Value): Value {
+  const rows = 2 * Number(packed.shape[0]);
+  need('unpackInt4', packed.shape[1] === steps.shape[1] && rows % Number(steps.shape[0]) === 0, () => {
+    return `${showShape(packed.shape)} packed, steps ${showShape(steps.shape)}`;
+  });
+  return one('unpackInt4', [packed, steps], {}, [rows, packed.shape[1]!], 'int8');
 }
 
 // ---- layout
@@ -196,10 +248,46 @@ export function gatherRows(table: Value, index: Value): Value {
   need('gatherRows', table.shape.length === 2 && index.shape.length === 1, () => {
     return `table ${showShape(table.shape)}, index ${showShape(index.shape)}`;
   });
-  return one('gatherRows', [table, index], {}, [index.shape[0]!, table.shape[1]!]);
+  return one('gatherRows', [table, index], {}, [index.shape[0]!, table.shape[1]!], table.dtype);
 }
 
-/** Zeros of the shape of `like` [n, width], with the rows [m, width] added at `index` [m]; indices may repeat. */
+/**
+ * Which rows of a table occur several times, and where the copies of each lie: what a gradient needs to add them up.
+ * (A scatter that adds would not do: onnxruntime's loses updates when two threads meet in a row.)
+ */
+export interface Repetition {
+  /** [n] int64: for each row of the table, where its own copy lies. */
+  own: Value;
+  /** [shared] int64: rows of the table with more copies; none twice. */
+  shared: Value;
+  /** [copies, shared] int64: where these copies lie; any place where `mask` [copies, shared, 1] is 0 instead of 1. */
+  copies: Value;
+  mask: Value;
+}
+
+const repetitionInputs = (r: Repetition) => [r.own, r.shared, r.copies, r.mask];
+
+/** gatherRows for rows that repeat: table [n, width], index [m] int64 to [m, width]. */
+export function repeatRows(table: Value, index: Value, repetition: Repetition): Value {
+  need('repeatRows', table.shape.length === 2 && sameShape(repetition.own.shape, [table.shape[0]!]), () => {
+    return `table ${showShape(table.shape)}, own copies ${showShape(repetition.own.shape)}`;
+  });
+  return one('repeatRows', [table, index, ...repetitionInputs(repetition)], {}, [index.shape[0]!, table.shape[1]!]);
+}
+
+/** Its transpose: each row of the table gets the sum of its copies in `rows` [m, width]. */
+export function sumRepeated(rows: Value, repetition: Repetition): Value {
+  const [copies, shared] = repetition.copies.shape;
+  need('sumRepeated', sameShape(repetition.mask.shape, [copies!, shared!, 1]), () => {
+    return `mask ${showShape(repetition.mask.shape)} for copies ${showShape(repetition.copies.shape)}`;
+  });
+  return one('sumRepeated', [rows, ...repetitionInputs(repetition)], {}, [repetition.own.shape[0]!, rows.shape[1]!]);
+}
+
+/**
+ * Zeros of the shape of `like` [n, width], with the rows [m, width] put at `index` [m]. No index may occur twice:
+ * onnxruntime's ScatterND adds from several threads without a lock.
+ */
 export function scatterRows(rows: Value, index: Value, like: Value): Value {
   need('scatterRows', rows.shape[1] === like.shape[1] && rows.shape[0] === index.shape[0], () => {
     return `rows ${showShape(rows.shape)} at ${showShape(index.shape)} into ${showShape(like.shape)}`;

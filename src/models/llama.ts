@@ -1,21 +1,8 @@
 // The LLaMA forward pass (Touvron et al. 2023), declared once for training and for inference. Rows are tokens of any
 // number of sequences; only `attention` knows which keys a query may see, so it runs once a sequence.
 
-import type { Value } from '../graph/index.ts';
-import {
-  add,
-  concat,
-  input,
-  matmul,
-  mul,
-  reshape,
-  rmsNorm,
-  rotary,
-  scaleDim,
-  silu,
-  softmaxMatmul,
-  transpose,
-} from '../graph/index.ts';
+import type { Dim, Value } from '../graph/index.ts';
+import { add, input, matmul, mul, reshape, rmsNorm, rotary, silu, softmaxMatmul, transpose } from '../graph/index.ts';
 import type { LlamaConfig } from './config.ts';
 
 /** A projection with whatever belongs to it: frozen weight in some precision, adapter, dropout. */
@@ -87,21 +74,17 @@ export function attentionInput(
 /**
  * Second third, for one sequence: q [queries, heads * headDim] against k, v [keys, kvHeads * headDim].
  * `mask` [queries, keys] is added to the scores: 0 where a query may look, very negative where not.
- * Grouped queries are folded into rows, so keys and values are never repeated.
+ * The heads of a group share keys and values by broadcasting: one product a head, which spreads over cores.
  */
 export function attention(c: LlamaConfig, q: Value, k: Value, v: Value, mask: Value): Value {
   const { kvHeads, headDim } = c;
   const group = c.heads / kvHeads;
-  const [queries, keys] = mask.shape as [string, string];
-  const perGroup = [kvHeads, scaleDim(queries, group)] as const;
-  const rows = reshape(transpose(reshape(q, [queries, kvHeads, group, headDim]), [1, 2, 0, 3]), [...perGroup, headDim]);
-  const kh = transpose(reshape(k, [keys, kvHeads, headDim]), [1, 0, 2]);
-  const vh = transpose(reshape(v, [keys, kvHeads, headDim]), [1, 0, 2]);
-  const scores = matmul(rows, kh, { transB: true, alpha: 1 / Math.sqrt(headDim) });
-  const masked = add(scores, concat(new Array<Value>(group).fill(mask), 0)); // the same for each head of the group
-  const mixed = softmaxMatmul(masked, vh).y; // [kvHeads, group * queries, headDim]
-  const heads = transpose(reshape(mixed, [kvHeads, group, queries, headDim]), [2, 0, 1, 3]);
-  return reshape(heads, [queries, c.heads * headDim]);
+  const [queries, keys] = mask.shape as [Dim, Dim];
+  const qh = transpose(reshape(q, [queries, kvHeads, group, headDim]), [1, 2, 0, 3]);
+  const shared = (x: Value) => transpose(reshape(x, [keys, kvHeads, 1, headDim]), [1, 2, 0, 3]);
+  const scores = matmul(qh, shared(k), { transB: true, alpha: 1 / Math.sqrt(headDim) });
+  const mixed = softmaxMatmul(add(scores, mask), shared(v)).y; // [kvHeads, group, queries, headDim]
+  return reshape(transpose(mixed, [2, 0, 1, 3]), [queries, c.heads * headDim]);
 }
 
 /** Last third: the attention's result o [tokens, heads * headDim] and the SwiGLU block (Shazeer 2020), with residuals. */

@@ -6,6 +6,7 @@ import { HuacayaError } from '../base/index.ts';
 import { fileError, openFile, writeFileAtomic, writeFolderAtomic } from '../base/node.ts';
 import { openGguf, openSafetensors, openShardedSafetensors } from '../formats/index.ts';
 import { fromGguf, fromTokenizerJson, type Tokenizer } from '../tokenizer/index.ts';
+import { bitsandbytesWeights, isBitsandbytes } from './bitsandbytesWeights.ts';
 import { configFromGguf, configFromJson, type LlamaConfig } from './config.ts';
 import type { LoraLayout } from './lora.ts';
 import {
@@ -16,7 +17,10 @@ import {
   adapterWeightsFile,
   readAdapter,
 } from './peft.ts';
+import { checkQuantisationConfig } from './quantisationConfig.ts';
 import { ggufWeights, huggingFaceWeights, type WeightSource } from './weights.ts';
+
+export { fingerprintFiles } from './fingerprint.ts';
 
 export interface Checkpoint {
   /** Where it was opened from. */
@@ -25,6 +29,8 @@ export interface Checkpoint {
   name: string;
   config: LlamaConfig;
   weights: WeightSource;
+  /** Every file that says what the weights are, for `fingerprintFiles`. */
+  files: readonly string[];
   tokenizer: Tokenizer;
 }
 
@@ -57,6 +63,7 @@ async function openGgufCheckpoint(path: string): Promise<Checkpoint> {
       name: basename(path),
       config,
       weights: ggufWeights(file, config),
+      files: [path],
       tokenizer: fromGguf(file.metadata),
     };
   } catch (e) {
@@ -81,7 +88,9 @@ async function readJson(path: string): Promise<unknown> {
 
 async function openHuggingFaceFolder(folder: string): Promise<Checkpoint> {
   const file = (name: string) => join(folder, name);
-  const config = configFromJson(file('config.json'), await readJson(file('config.json')));
+  const configJson = await readJson(file('config.json'));
+  const config = configFromJson(file('config.json'), configJson);
+  checkQuantisationConfig(file('config.json'), configJson);
   const optional = async (name: string) => (existsSync(file(name)) ? readJson(file(name)) : undefined);
   if (!existsSync(file('tokenizer.json'))) {
     throw new HuacayaError('NO_TOKENIZER', `${folder}: has no tokenizer.json`, {
@@ -97,11 +106,20 @@ async function openHuggingFaceFolder(folder: string): Promise<Checkpoint> {
     await optional('special_tokens_map.json'),
   );
   const index = file('model.safetensors.index.json');
+  const files = [file('config.json'), ...(existsSync(index) ? [index] : [])];
+  // Called again for shards that are read later: what is returned is a copy.
+  const openWeights = (name: string) => {
+    files.push(file(name));
+    return openFile(file(name));
+  };
   const tensors = existsSync(index)
-    ? await openShardedSafetensors(await readFile(index, 'utf8'), (name) => openFile(file(name)))
-    : await openSafetensors(await openFile(file('model.safetensors')));
+    ? await openShardedSafetensors(await readFile(index, 'utf8'), openWeights)
+    : await openSafetensors(await openWeights('model.safetensors'));
   try {
-    return { path: folder, name: basename(folder), config, weights: huggingFaceWeights(tensors, config), tokenizer };
+    const weights = isBitsandbytes(tensors)
+      ? await bitsandbytesWeights(tensors, config)
+      : huggingFaceWeights(tensors, config);
+    return { path: folder, name: basename(folder), config, weights, files: [...files], tokenizer };
   } catch (e) {
     await tensors.close();
     throw e;

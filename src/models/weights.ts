@@ -20,7 +20,7 @@ export interface WeightSource {
 /** The part of a tensor file that weights are read from. */
 export interface TensorReader {
   readonly name: string;
-  readonly tensors: ReadonlyMap<string, { shape: readonly number[] }>;
+  readonly tensors: ReadonlyMap<string, { shape: readonly number[]; dtype: string }>;
   readFloat32(name: string, rowStart?: number, rowEnd?: number): Promise<Float32Array>;
   close(): Promise<void>;
 }
@@ -39,7 +39,7 @@ export function expectedShape(c: LlamaConfig, role: WeightRole): number[] {
   }
 }
 
-const huggingFaceName = (role: WeightRole): string => {
+export const huggingFaceName = (role: WeightRole): string => {
   switch (role.kind) {
     case 'embedding':
       return 'model.embed_tokens.weight';
@@ -83,18 +83,29 @@ const ggufName = (role: WeightRole): string => {
   }
 };
 
-function checkTensor(file: TensorReader, c: LlamaConfig, role: WeightRole, name: string): void {
+/** @throws HuacayaError MISSING_TENSOR, WRONG_SHAPE. */
+export function checkTensor(file: TensorReader, c: LlamaConfig, role: WeightRole, name: string): void {
   const found = file.tensors.get(name);
   if (!found) {
     throw new HuacayaError('MISSING_TENSOR', `${file.name}: has no tensor ${name}`, {
       hint: 'The checkpoint is incomplete: download it again.',
     });
   }
+  checkShape(file, c, role, name, found.shape);
+}
+
+export function checkShape(
+  file: TensorReader,
+  c: LlamaConfig,
+  role: WeightRole,
+  name: string,
+  shape: readonly number[],
+): void {
   const expected = expectedShape(c, role);
-  if (found.shape.join() !== expected.join()) {
+  if (shape.join() !== expected.join()) {
     throw new HuacayaError(
       'WRONG_SHAPE',
-      `${file.name}: ${name} has shape [${found.shape.join(', ')}], the configuration asks for [${expected.join(', ')}]`,
+      `${file.name}: ${name} has shape [${shape.join(', ')}], the configuration asks for [${expected.join(', ')}]`,
       { hint: 'Configuration and weights belong to different models.' },
     );
   }
@@ -112,12 +123,30 @@ export function* allRoles(c: LlamaConfig): Generator<WeightRole> {
   if (!c.tiedHead) yield { kind: 'head' };
 }
 
+const plainTypes = ['F32', 'F16', 'BF16', 'F64'];
+
+/** A plain matrix or vector; codes of some quantisation would otherwise be read as if they were the weights. */
+export function checkPlainTensor(file: TensorReader, c: LlamaConfig, role: WeightRole, name: string): void {
+  const dtype = file.tensors.get(name)?.dtype;
+  if (dtype !== undefined && !plainTypes.includes(dtype)) {
+    throw new HuacayaError(
+      'UNSUPPORTED_QUANTISATION',
+      `${file.name}: ${name} holds ${dtype} numbers, and nothing beside it that this version knows says what they mean`,
+      { hint: quantisationHint },
+    );
+  }
+  checkTensor(file, c, role, name);
+}
+
+export const quantisationHint =
+  'Use the model that it was made from, a GGUF file of it, or a bitsandbytes checkpoint (NF4, FP4 or int8).';
+
 /**
  * Weights of a safetensors checkpoint in Hugging Face's naming.
- * @throws HuacayaError MISSING_TENSOR, WRONG_SHAPE: all names and shapes are checked here, before any is read.
+ * @throws HuacayaError MISSING_TENSOR, WRONG_SHAPE, UNSUPPORTED_QUANTISATION: all names and shapes are checked here, before any is read.
  */
 export function huggingFaceWeights(file: TensorReader, c: LlamaConfig): WeightSource {
-  for (const role of allRoles(c)) checkTensor(file, c, role, huggingFaceName(role));
+  for (const role of allRoles(c)) checkPlainTensor(file, c, role, huggingFaceName(role));
   return {
     read: (role, rows) => file.readFloat32(huggingFaceName(effectiveRole(c, role)), rows?.[0], rows?.[1]),
     ropeFactors: async () => undefined,
@@ -126,7 +155,7 @@ export function huggingFaceWeights(file: TensorReader, c: LlamaConfig): WeightSo
 }
 
 /** With a tied head, the head is the embedding. */
-const effectiveRole = (c: LlamaConfig, role: WeightRole): WeightRole =>
+export const effectiveRole = (c: LlamaConfig, role: WeightRole): WeightRole =>
   role.kind === 'head' && c.tiedHead ? { kind: 'embedding' } : role;
 
 /**

@@ -1,5 +1,6 @@
 export {
   type Basis,
+  type BasisOptions,
   basisOf,
   blockName,
   type ModuleBasis,
@@ -7,6 +8,7 @@ export {
   type Precision,
   precisions,
   rotationMatrices,
+  type Storage,
 } from './precision.ts';
-export { blockInput, quantizeHeadProgram, quantizeModuleProgram, rotateEmbeddingProgram } from './prepare.ts';
+export { blockInput, embeddingProgram, int4BlockFor, quantizeHeadProgram, quantizeModuleProgram } from './prepare.ts';
 export { noRotation, type Rotation, rotateColumns, rotateRows, rotates } from './rotation.ts';

@@ -1,5 +1,5 @@
 // What a precision means for each matrix: in which basis its input arrives, in which its output is expected, and what
-// is rotated on the fly. fp32 is the plain model. In int8 the residual stream itself lives in the rotated basis
+// is rotated on the fly. fp32 is the plain model. In int8 and int4 the residual stream itself lives in the rotated basis
 // (norm weights are folded into the matrices that follow), so half of the rotations cost nothing.
 import { type LlamaConfig, type ModuleName, moduleNames } from '../models/index.ts';
 import {
@@ -12,7 +12,7 @@ import {
   type Rotation,
 } from './rotation.ts';
 
-export const precisions = ['fp32', 'int8'] as const;
+export const precisions = ['fp32', 'int8', 'int4'] as const;
 export type Precision = (typeof precisions)[number];
 
 export interface ModuleBasis {
@@ -28,10 +28,19 @@ export interface ModuleBasis {
   rotateInput: number;
   /** Block by which the output's gradient is rotated just before it is quantised; 1: it is not. */
   rotateGrad: number;
+  /** Block by which the matrix's own output is rotated, undone after the product (its gradient is, before); 1: it is not. */
+  rotateOutput: number;
 }
+
+/**
+ * What a projection is kept as. float: as in the file. twoCopies: int8 for the forward pass, and in training again for the
+ * backward pass, each with scales in its own direction. oneCopy: int8 for both. int4: 4 bits, expanded to int8 when used.
+ */
+export type Storage = 'float' | 'twoCopies' | 'oneCopy' | 'int4';
 
 export interface Basis {
   precision: Precision;
+  storage: Storage;
   /** Rotation of the residual stream. */
   residual: Rotation;
   modules: Readonly<Record<ModuleName, ModuleBasis>>;
@@ -52,28 +61,43 @@ const plain: ModuleBasis = {
   output: noRotation,
   rotateInput: 1,
   rotateGrad: 1,
+  rotateOutput: 1,
 };
 
-export function basisOf(precision: Precision, c: LlamaConfig): Basis {
+export interface BasisOptions {
+  /** One int8 copy of each matrix instead of two: half the memory, a little slower and less exact. int4 is always so. */
+  oneCopy?: boolean;
+  /** Gradients will be asked for (the default). */
+  training?: boolean;
+}
+
+export function basisOf(precision: Precision, c: LlamaConfig, options: BasisOptions = {}): Basis {
   if (precision === 'fp32') {
     const all = Object.fromEntries(moduleNames.map((m) => [m, plain])) as Record<ModuleName, ModuleBasis>;
-    return { precision, residual: noRotation, modules: all };
+    return { precision, storage: 'float', residual: noRotation, modules: all };
   }
+  const storage = precision === 'int4' ? 'int4' : options.oneCopy ? 'oneCopy' : 'twoCopies';
+  // A gradient is rotated either on its own, for a matrix of its own, or together with the output that it belongs to.
+  const turned = (block: number) => {
+    if (storage === 'twoCopies') return { rotateGrad: block };
+    return { rotateOutput: options.training === false ? 1 : block };
+  };
   const residual = fullRotation(c.hiddenSize);
   const head = blockRotation(c.headDim);
   const inner = blockFor(c.intermediateSize);
   const normed = { ...plain, foldsNorm: true, input: residual, peak: normedPeak };
   return {
     precision,
+    storage,
     residual,
     modules: {
-      q_proj: { ...normed, rotateGrad: head.block },
-      k_proj: { ...normed, rotateGrad: head.block },
+      q_proj: { ...normed, ...turned(head.block) },
+      k_proj: { ...normed, ...turned(head.block) },
       // Values are rotated inside each head, which attention carries through to the input of o.
       v_proj: { ...normed, output: head },
       o_proj: { ...plain, input: head, output: residual },
-      gate_proj: { ...normed, rotateGrad: inner },
-      up_proj: { ...normed, rotateGrad: inner },
+      gate_proj: { ...normed, ...turned(inner) },
+      up_proj: { ...normed, ...turned(inner) },
       down_proj: { ...plain, rotateInput: inner, output: residual },
     },
   };
@@ -92,6 +116,7 @@ export function rotationMatrices(basis: Basis): Map<string, { size: number; data
     }
     addBlock(m.rotateInput);
     addBlock(m.rotateGrad);
+    addBlock(m.rotateOutput);
   }
   return made;
 }

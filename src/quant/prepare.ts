@@ -7,6 +7,7 @@ import {
   mul,
   type Program,
   program,
+  quantizeInt4,
   quantizeRows,
   reshape,
   rotateBlocks,
@@ -51,8 +52,17 @@ class Rotator {
 }
 
 /**
- * int8 form of a projection: inputs `weight` [out, in] as in the file and, where folded, `norm` [in];
- * outputs `w` int8 [in, out] with `scale` [out], and for training `wT` int8 [out, in] with `scaleT` [in].
+ * Rows of a matrix that share a step in 4 bits: 32 cost 0.25 bits a weight for the steps. Rotated weights are nearly
+ * normal, and an error of 8.4 % (rms) is left; 16 rows would leave 7.6 %, 64 rows 9.2 %.
+ */
+const int4Block = 32;
+/** The largest block that divides a width. */
+export const int4BlockFor = (width: number) => Math.min(int4Block, width & -width);
+
+/**
+ * Quantised form of a projection: inputs `weight` [out, in] as in the file and, where folded, `norm` [in]; outputs `w` int8
+ * [in, out] with `scale` [out], and for training with two copies `wT` int8 [out, in] with `scaleT` [in]. In int4 the
+ * outputs are `packed`, `steps` and `scale` of `quantizeInt4`.
  */
 export function quantizeModuleProgram(c: LlamaConfig, basis: Basis, module: ModuleName, training: boolean): Program {
   const spec = basis.modules[module];
@@ -62,9 +72,14 @@ export function quantizeModuleProgram(c: LlamaConfig, basis: Basis, module: Modu
   if (spec.foldsNorm) w = mul(w, input('norm', [shape.in]));
   w = rotator.rotate(w, spec.input);
   const columns = rotator.rotate(transpose(w, [1, 0]), spec.output); // [in, out]
-  const forward = quantizeRows(rotator.blocks(transpose(columns, [1, 0]), spec.rotateInput));
+  const turned = rotator.blocks(columns, spec.rotateOutput);
+  const rows = rotator.blocks(transpose(turned, [1, 0]), spec.rotateInput);
+  if (basis.storage === 'int4') {
+    return program(`prepare.${module}`, { ...quantizeInt4(transpose(rows, [1, 0]), int4BlockFor(shape.in)) });
+  }
+  const forward = quantizeRows(rows);
   const outputs: Record<string, Value> = { w: transpose(forward.codes, [1, 0]), scale: forward.scale };
-  if (training) {
+  if (training && basis.storage === 'twoCopies') {
     const backward = quantizeRows(rotator.blocks(columns, spec.rotateGrad));
     outputs.wT = transpose(backward.codes, [1, 0]);
     outputs.scaleT = backward.scale;
@@ -84,9 +99,13 @@ export function quantizeHeadProgram(c: LlamaConfig, basis: Basis, training: bool
   return program('prepare.head', { w: transpose(codes, [1, 0]), scale, ...(training ? { float: w } : {}) });
 }
 
-/** The embedding in the residual stream's basis: `weight` [rows, hidden] to `rotated`. */
-export function rotateEmbeddingProgram(c: LlamaConfig, basis: Basis): Program {
-  return program('prepare.embedding', {
-    rotated: new Rotator().rotate(input('weight', ['rows', c.hiddenSize]), basis.residual),
-  });
+/**
+ * The embedding in the residual stream's basis: `weight` [rows, hidden] to `table` [rows, hidden]: float32 with two copies of
+ * the matrices, int8 with `tableScale` [rows] where memory counts.
+ */
+export function embeddingProgram(c: LlamaConfig, basis: Basis): Program {
+  const table = new Rotator().rotate(input('weight', ['rows', c.hiddenSize]), basis.residual);
+  if (basis.storage === 'twoCopies') return program('prepare.embedding', { table });
+  const { codes, scale } = quantizeRows(table);
+  return program('prepare.embedding', { table: codes, tableScale: reshape(scale, ['rows', 1]) });
 }

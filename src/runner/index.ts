@@ -1,7 +1,10 @@
 export { type AdapterImage, adapterImage } from './adapterImage.ts';
+export { type Ceiling, measureCeiling } from './ceiling.ts';
 export { dropoutMask } from './dropoutMask.ts';
 export { InferencePass, type KvCache, type ResidentAdapter } from './inferencePass.ts';
 export { int8IsExact } from './int8Probe.ts';
-export type { TokenSequence } from './packInput.ts';
+export { alone, type TokenFamily, type TokenSequence } from './packInput.ts';
 export { type LoadOptions, loadModel, type ResidentModel } from './residentModel.ts';
-export { type PassResult, TrainingPass } from './trainingPass.ts';
+export { isStepProgram, stepPart } from './stepPrograms.ts';
+export { type PackContent, type PassOptions, type PassResult, TrainingPass } from './trainingPass.ts';
+export type { ConversionRecipe, WeightCache } from './weightCache.ts';

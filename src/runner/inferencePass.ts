@@ -5,8 +5,9 @@ import { program } from '../graph/index.ts';
 import type { Adapter } from '../models/index.ts';
 import { adapterBindings } from './adapterBindings.ts';
 import { type AdapterImage, adapterImage } from './adapterImage.ts';
+import { embedProgram } from './embedding.ts';
 import { causalIndices, int64Array } from './packInput.ts';
-import { cachedLayerOutputs, gatherProgram, logitsOutputs, noRanks, ranksKey } from './programs.ts';
+import { cachedLayerOutputs, logitsOutputs, noRanks, ranksKey } from './programs.ts';
 import type { ModuleRanks } from './projections.ts';
 import type { ResidentModel } from './residentModel.ts';
 import { rows, Workspace } from './workspace.ts';
@@ -33,20 +34,20 @@ export class InferencePass {
   readonly model: ResidentModel;
   private readonly workspace: Workspace;
   private readonly layerPrograms = new Map<string, Promise<CompiledProgram>>();
-  private readonly gather: CompiledProgram;
+  private readonly embed: CompiledProgram;
   private readonly logits: CompiledProgram;
 
-  private constructor(model: ResidentModel, gather: CompiledProgram, logits: CompiledProgram) {
+  private constructor(model: ResidentModel, embed: CompiledProgram, logits: CompiledProgram) {
     this.model = model;
     this.workspace = new Workspace(model.runtime);
-    this.gather = gather;
+    this.embed = embed;
     this.logits = logits;
   }
 
   static async create(model: ResidentModel): Promise<InferencePass> {
     const { runtime, config, basis } = model;
     const logits = await runtime.compile(program('logits', logitsOutputs(config, basis)));
-    return new InferencePass(model, await runtime.compile(gatherProgram(config)), logits);
+    return new InferencePass(model, await runtime.compile(embedProgram(config, basis)), logits);
   }
 
   /** Puts an adapter on the device. */
@@ -122,7 +123,7 @@ export class InferencePass {
     runtime.write(index.buffer, int64Array(ids));
     runtime.write(positions.buffer, int64Array(ids.map((_, i) => past + i)));
     const turn = [this.workspace.get('x0', [tokens, c.hiddenSize]), this.workspace.get('x1', [tokens, c.hiddenSize])];
-    runtime.run(this.gather, { table: embedding, index }, { rows: turn[0]! });
+    runtime.run(this.embed, { ...embedding, index }, { rows: turn[0]! });
     const breathe = createBreather();
     for (let layer = 0; layer < c.layers; layer++) {
       const keys = cache.keys[layer]!;

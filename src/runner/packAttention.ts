@@ -1,19 +1,18 @@
-// Attention over a pack: its sequences in groups, and where in memory each group keeps what its backward needs.
+// Attention over a pack: its segments in groups, and where in memory each group keeps what its backward needs.
 import { elementCount, type View, view } from '../engine/index.ts';
 import { resolveShape, type Shape } from '../graph/index.ts';
-import { causalIndices, type PackInput } from './packInput.ts';
+import type { Segment } from './packInput.ts';
 import type { CompiledPair } from './programs.ts';
-import type { ResidentModel } from './residentModel.ts';
 import { groupSizes } from './trainingPrograms.ts';
-import { rows } from './workspace.ts';
+import { rows, type Workspace } from './workspace.ts';
 
 export interface AttentionGroup {
-  /** Number of sequences, which names the program. */
+  /** Number of segments, which names the program. */
   size: number;
-  segments: PackInput['segments'];
+  segments: readonly Segment[];
 }
 
-export function attentionGroups(segments: PackInput['segments']): AttentionGroup[] {
+export function attentionGroups(segments: readonly Segment[]): AttentionGroup[] {
   const groups: AttentionGroup[] = [];
   let at = 0;
   while (at < segments.length) {
@@ -24,27 +23,45 @@ export function attentionGroups(segments: PackInput['segments']): AttentionGroup
   return groups;
 }
 
-/** The rows of each sequence under the names of a group's program: q -> q0, q1, ... */
-export function groupRows(group: AttentionGroup, views: Readonly<Record<string, View>>): Record<string, View> {
+/**
+ * The rows of each segment under the names of a group's program: q -> q0, q1, ...
+ * @param byQuery views with a row a token. @param byKey views with a row a repeated key.
+ */
+export function groupRows(
+  group: AttentionGroup,
+  byQuery: Readonly<Record<string, View>>,
+  byKey: Readonly<Record<string, View>> = {},
+): Record<string, View> {
   const bound: Record<string, View> = {};
-  group.segments.forEach(({ start, length }, i) => {
-    for (const [name, v] of Object.entries(views)) bound[`${name}${i}`] = rows(v, start, length);
+  group.segments.forEach((s, i) => {
+    for (const [name, v] of Object.entries(byQuery)) bound[`${name}${i}`] = rows(v, s.start, s.length);
+    for (const [name, v] of Object.entries(byKey)) bound[`${name}${i}`] = rows(v, s.keyStart, s.keys);
   });
   return bound;
 }
 
-export function groupIndices(model: ResidentModel, group: AttentionGroup): Record<string, View> {
-  const bound: Record<string, View> = {};
-  group.segments.forEach(({ length }, i) => {
-    const { queryIndex, keyIndex } = causalIndices(model, length);
-    bound[`queryIndex${i}`] = queryIndex;
-    bound[`keyIndex${i}`] = keyIndex;
+/** Room for the masks of all segments, one after the other: mask0, mask1, ... of each group. */
+export function groupMasks(groups: readonly AttentionGroup[], workspace: Workspace): Record<string, View>[] {
+  const size = groups.flatMap((g) => g.segments).reduce((n, s) => n + s.length * s.keys, 0);
+  const whole = workspace.get('masks', [size]);
+  let offset = 0;
+  return groups.map((group) => {
+    const masks = group.segments.map((s, i) => {
+      const mask = view(whole.buffer, [s.length, s.keys], offset);
+      offset += s.length * s.keys;
+      return [`mask${i}`, mask] as const;
+    });
+    return Object.fromEntries(masks);
   });
-  return bound;
 }
 
 const sizesOf = (group: AttentionGroup) =>
-  Object.fromEntries(group.segments.flatMap(({ length }, i) => [`queries${i}`, `keys${i}`].map((s) => [s, length])));
+  Object.fromEntries(
+    group.segments.flatMap((s, i) => [
+      [`queries${i}`, s.length],
+      [`keys${i}`, s.keys],
+    ]),
+  );
 
 /** Lays the saved values of all groups one after the other: the elements needed, and the views once there is a buffer. */
 export function planSaved(groups: readonly AttentionGroup[], pairs: ReadonlyMap<number, CompiledPair>) {

@@ -12,6 +12,7 @@ import {
   int8Linear,
   matmul,
   program,
+  repeatRows,
   type Shape,
   scalar,
   scatterRows,
@@ -51,15 +52,30 @@ const outputParts = (c: LlamaConfig, basis: Basis, project: Project) => ({
   down: project('down_proj'),
 });
 
-/** x to { q, k, v }. */
+/**
+ * x to { q, k, v }: keys and values of a shared prefix are repeated in front of those of each branch, so that every
+ * branch finds its keys in one piece, and the gradients of all branches add up.
+ */
 export function attentionInputOutputs(c: LlamaConfig, basis: Basis, o: ProjectionOptions): Record<string, Value> {
   const x = input('x', ['tokens', c.hiddenSize]);
-  return attentionInput(c, x, attentionParts(c, basis, projections(c, basis, o)), ropeInputs(c));
+  const { q, k, v } = attentionInput(c, x, attentionParts(c, basis, projections(c, basis, o)), ropeInputs(c));
+  const keyRows = input('keyRows', ['keys'], 'int64');
+  const repetition = {
+    own: input('ownRows', ['tokens'], 'int64'),
+    shared: input('sharedRows', ['shared'], 'int64'),
+    copies: input('copyRows', ['copies', 'shared'], 'int64'),
+    mask: input('copyMask', ['copies', 'shared', 1]),
+  };
+  return { q, k: repeatRows(k, keyRows, repetition), v: repeatRows(v, keyRows, repetition) };
 }
 
+/** The mask of one sequence, the same in all layers: made once a pass. */
+export const maskProgram = () =>
+  program('mask', { mask: causalMask(input('queryIndex', ['queries']), input('keyIndex', ['keys'])) });
+
 /**
- * `count` sequences at once, as they have nothing to do with each other: q0, k0, v0, ... and the indices that order them
- * to { o0, ... }. One run for several sequences, because each run wakes and parks the thread pool.
+ * `count` sequences at once, as they have nothing to do with each other: q0, k0, v0, mask0, ... to { o0, ... }.
+ * One run for several sequences, because each run wakes and parks the thread pool.
  */
 export function attentionOutputs(c: LlamaConfig, count: number): Record<string, Value> {
   const outputs: Record<string, Value> = {};
@@ -68,8 +84,7 @@ export function attentionOutputs(c: LlamaConfig, count: number): Record<string, 
     const q = input(`q${i}`, [queries, c.heads * c.headDim]);
     const k = input(`k${i}`, [keys, c.kvHeads * c.headDim]);
     const v = input(`v${i}`, [keys, c.kvHeads * c.headDim]);
-    const mask = causalMask(input(`queryIndex${i}`, [queries]), input(`keyIndex${i}`, [keys]));
-    outputs[`o${i}`] = attention(c, q, k, v, mask);
+    outputs[`o${i}`] = attention(c, q, k, v, input(`mask${i}`, [queries, keys]));
   }
   return outputs;
 }
@@ -145,6 +160,8 @@ export interface CompiledPair {
   forward: CompiledProgram;
   backward: CompiledProgram | undefined;
   saved: ReadonlyMap<string, Shape>;
+  /** Hands out what the backward needs and nothing else. */
+  again?: CompiledProgram;
 }
 
 const findInputs = (outputs: Record<string, Value>, names: readonly string[]): Value[] => {
@@ -156,31 +173,40 @@ const findInputs = (outputs: Record<string, Value>, names: readonly string[]): V
   });
 };
 
+export interface PairOptions {
+  /** The name of an input to whose gradient a `residual` from elsewhere is added. */
+  residual?: string;
+  /** Compile `again` too. */
+  again?: boolean;
+}
+
 /**
  * Differentiates and compiles.
  * @param wrt inputs whose gradients are wanted; none: no backward program.
- * @param residual the name of an input to whose gradient a `residual` from elsewhere is added.
  */
 export async function compilePair(
   runtime: Compiler,
   name: string,
   outputs: Record<string, Value>,
   wrt: readonly string[],
-  residual?: string,
+  options: PairOptions = {},
 ): Promise<CompiledPair> {
   if (wrt.length === 0) {
     return { forward: await runtime.compile(program(name, outputs)), backward: undefined, saved: new Map() };
   }
+  const { residual } = options;
   const pair = trainingPrograms(name, outputs, findInputs(outputs, wrt), {
     finish(grads) {
       const own = residual ? grads.get(`grad.${residual}`) : undefined;
       if (own) grads.set(`grad.${residual}`, add(own, input('residual', own.shape)));
     },
   });
+  const again = options.again && pair.saved.size > 0;
   return {
     forward: await runtime.compile(pair.forward),
     backward: await runtime.compile(pair.backward),
     saved: new Map([...pair.saved].map(([key, v]) => [key, v.shape])),
+    ...(again ? { again: await runtime.compile(program(`${name}.again`, Object.fromEntries(pair.saved))) } : {}),
   };
 }
 

@@ -1,8 +1,8 @@
 // How a projection enters a program: the frozen product in its precision, plus the adapter's two thin products.
 // The names of the inputs made here are the names under which `residentModel.ts` and `adapterImage.ts` bind buffers.
-import { addmm, input, int8Linear, matmul, mul, type Value } from '../graph/index.ts';
+import { addmm, input, int8Linear, matmul, mul, rotateBlocks, unpackInt4, type Value } from '../graph/index.ts';
 import { type LlamaConfig, type ModuleName, moduleShape, type Projection } from '../models/index.ts';
-import { type Basis, blockInput } from '../quant/index.ts';
+import { type Basis, blockInput, int4BlockFor } from '../quant/index.ts';
 
 /** Rank per module; 0 where nothing is adapted. */
 export type ModuleRanks = Readonly<Record<ModuleName, number>>;
@@ -24,18 +24,27 @@ export function projections(c: LlamaConfig, basis: Basis, options: ProjectionOpt
     return made;
   };
 
+  const codes = (module: ModuleName): Value => {
+    const shape = moduleShape(c, module);
+    if (basis.storage !== 'int4') return input(`${module}.w`, [shape.in, shape.out], 'int8');
+    const packed = input(`${module}.packed`, [shape.in / 2, shape.out], 'uint8');
+    return unpackInt4(packed, input(`${module}.steps`, [shape.in / int4BlockFor(shape.in), shape.out], 'int8'));
+  };
+
   const frozen = (module: ModuleName, x: Value): Value => {
     const shape = moduleShape(c, module);
     if (basis.precision === 'fp32') return matmul(x, input(`${module}.w`, [shape.out, shape.in]), { transB: true });
     const spec = basis.modules[module];
-    const matrix = {
-      w: input(`${module}.w`, [shape.in, shape.out], 'int8'),
-      scale: input(`${module}.scale`, [shape.out]),
-    };
+    const matrix = { w: codes(module), scale: input(`${module}.scale`, [shape.out]) };
     const forward = {
       ...(spec.rotateInput > 1 ? { rotateInput: rotation(spec.rotateInput) } : {}),
       ...(spec.peak > 0 ? { peak: spec.peak } : {}),
     };
+    if (basis.storage !== 'twoCopies') {
+      const own = options.training ? { backward: 'transposed' as const } : {};
+      const y = int8Linear(x, matrix, { ...forward, ...own });
+      return spec.rotateOutput > 1 ? rotateBlocks(y, rotation(spec.rotateOutput)) : y;
+    }
     if (!options.training) return int8Linear(x, matrix, forward);
     const int8 = {
       w: input(`${module}.wT`, [shape.out, shape.in], 'int8'),

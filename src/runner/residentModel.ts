@@ -1,10 +1,19 @@
 // A model on a device: its weights, converted to a precision and bound to the names that programs use.
+import { HuacayaError } from '../base/index.ts';
 import { type HostArray, type Runtime, type View, view } from '../engine/index.ts';
-import { type LlamaConfig, type ModuleName, moduleNames, ropeTables, type WeightSource } from '../models/index.ts';
-import { type Basis, basisOf, type Precision, rotationMatrices } from '../quant/index.ts';
+import {
+  type LlamaConfig,
+  type ModuleName,
+  moduleNames,
+  moduleShape,
+  ropeTables,
+  type WeightSource,
+} from '../models/index.ts';
+import { type Basis, basisOf, int4BlockFor, type Precision, rotationMatrices } from '../quant/index.ts';
 import type { FoldedNorms } from './adapterImage.ts';
 import { requireInt8 } from './int8Probe.ts';
 import { type NormName, normedModules } from './projections.ts';
+import { type ConvertedWeights, conversionRecipe, nameViews, sortViews, type WeightCache } from './weightCache.ts';
 import { int8Converter, plainConverter } from './weightConverter.ts';
 
 export interface ResidentModel {
@@ -17,7 +26,8 @@ export interface ResidentModel {
   layers: readonly Readonly<Record<string, View>>[];
   /** Inputs that are the same in every layer: rotary tables, rotations. */
   shared: Readonly<Record<string, View>>;
-  embedding: View;
+  /** `table` and, where it is quantised, `tableScale`: what `embedProgram` takes. */
+  embedding: Readonly<Record<string, View>>;
   head: Readonly<Record<string, View>>;
   /** 0, 1, 2, ... as float32, [positions]: the indices that causal masks are made of. */
   iota: View;
@@ -33,19 +43,56 @@ export interface LoadOptions {
   weights: WeightSource;
   precision: Precision;
   training: boolean;
+  /** int8 with one copy of each matrix for both directions: half the memory, a little slower and less exact. */
+  oneCopy?: boolean;
   /** Longest sequence wanted; default and upper bound: what the model was made for. */
   positions?: number;
   /** Most tokens in one forward pass, where a pack holds more than one sequence. */
   packTokens?: number;
+  /** Where converted weights are kept from one start to the next. */
+  cache?: WeightCache;
   /** Called with the fraction done. */
   onProgress?: (done: number) => void;
 }
 
-/** Loads a checkpoint. Peak memory is the model plus one matrix. @throws HuacayaError INT8_UNSUPPORTED. */
+/** Norm weights of a layer by kind, and under the modules that fold them in. */
+async function readNorms(weights: WeightSource, basis: Basis, layer: number) {
+  const norms: Partial<Record<NormName, Float32Array>> = {};
+  const folded: Partial<Record<ModuleName, Float32Array>> = {};
+  for (const [kind, modulesAfter] of Object.entries(normedModules) as [NormName, readonly ModuleName[]][]) {
+    const norm = await weights.read({ kind, layer });
+    norms[kind] = norm;
+    for (const m of modulesAfter) if (basis.modules[m].foldsNorm) folded[m] = norm;
+  }
+  return { norms: norms as Record<NormName, Float32Array>, folded };
+}
+
+/** Steps are shared by blocks of rows: with fewer than so many they would cost as much as the weights. */
+const leastBlock = 8;
+
+function requireInt4(c: LlamaConfig): void {
+  for (const module of moduleNames) {
+    const width = moduleShape(c, module).in;
+    if (int4BlockFor(width) >= leastBlock) continue;
+    throw new HuacayaError(
+      'INT4_UNSUPPORTED',
+      `${module} has ${width} inputs, int4 needs a multiple of ${leastBlock}`,
+      {
+        hint: 'Use --precision int8.',
+      },
+    );
+  }
+}
+
+/**
+ * Loads a checkpoint. Peak memory is the model plus one matrix.
+ * @throws HuacayaError INT8_UNSUPPORTED (int8 and int4), INT4_UNSUPPORTED.
+ */
 export async function loadModel(options: LoadOptions): Promise<ResidentModel> {
   const { runtime, config: c, weights, precision, training } = options;
-  if (precision === 'int8') await requireInt8(runtime);
-  const basis = basisOf(precision, c);
+  if (precision !== 'fp32') await requireInt8(runtime);
+  const basis = basisOf(precision, c, { training, oneCopy: options.oneCopy ?? false });
+  if (basis.storage === 'int4') requireInt4(c);
   const positions = Math.min(options.positions ?? c.maxPositions, c.maxPositions);
   const upload = (data: HostArray, shape: readonly number[]) => view(runtime.upload(data), shape);
   const steps = c.layers + 2;
@@ -64,41 +111,54 @@ export async function loadModel(options: LoadOptions): Promise<ResidentModel> {
     sin: upload(tables.sin, [tableRows, half]),
     ...rotations,
   };
-  const convert = basis.precision === 'fp32' ? plainConverter(options) : await int8Converter(options, basis, rotations);
-
-  const embedding = await convert.embedding();
-  advance();
-  const layers: Record<string, View>[] = [];
   const foldedNorms: Partial<Record<ModuleName, Float32Array>>[] = [];
-  for (let layer = 0; layer < c.layers; layer++) {
-    const bound: Record<string, View> = {};
-    const norms: Partial<Record<ModuleName, Float32Array>> = {};
-    for (const [kind, modulesAfter] of Object.entries(normedModules) as [NormName, readonly ModuleName[]][]) {
-      const norm = await weights.read({ kind, layer });
-      for (const m of modulesAfter) if (basis.modules[m].foldsNorm) norms[m] = norm;
-      if (!norms[modulesAfter[0]!]) bound[kind] = upload(norm, [c.hiddenSize]);
-    }
-    for (const module of moduleNames) {
-      const matrix = await weights.read({ kind: 'projection', layer, module });
-      Object.assign(bound, convert.projection(module, matrix, norms[module]));
-    }
-    layers.push(bound);
-    foldedNorms.push(norms);
-    // Waiting here bounds what is in flight to one layer.
-    await runtime.sync();
+
+  const convertAll = async (): Promise<ConvertedWeights> => {
+    const convert =
+      basis.precision === 'fp32' ? plainConverter(options) : await int8Converter(options, basis, rotations);
+    const embedding = await convert.embedding();
     advance();
+    const layers: Record<string, View>[] = [];
+    for (let layer = 0; layer < c.layers; layer++) {
+      const bound: Record<string, View> = {};
+      const { norms, folded } = await readNorms(weights, basis, layer);
+      for (const kind of Object.keys(normedModules) as NormName[]) {
+        if (!folded[normedModules[kind][0]]) bound[kind] = upload(norms[kind], [c.hiddenSize]);
+      }
+      for (const module of moduleNames) {
+        const matrix = await weights.read({ kind: 'projection', layer, module });
+        Object.assign(bound, convert.projection(module, matrix, folded[module]));
+      }
+      layers.push(bound);
+      foldedNorms.push(folded);
+      // Waiting here bounds what is in flight to one layer.
+      await runtime.sync();
+      advance();
+    }
+    const head = await convert.head(embedding);
+    advance();
+    return { embedding, layers, head };
+  };
+
+  const { cache } = options;
+  const recipe = cache && conversionRecipe(c, basis, training);
+  const kept = recipe && (await cache.load(recipe));
+  let converted = kept && sortViews(kept, c.layers);
+  if (converted) {
+    for (let layer = 0; layer < c.layers; layer++) {
+      foldedNorms.push((await readNorms(weights, basis, layer)).folded);
+    }
+  } else {
+    converted = await convertAll();
+    if (recipe) await cache.save(recipe, nameViews(converted));
   }
-  const head = await convert.head(embedding);
-  advance();
   return {
     runtime,
     config: c,
     basis,
     training,
-    layers,
+    ...converted,
     shared,
-    embedding,
-    head,
     iota: upload(
       Float32Array.from({ length: positions }, (_, i) => i),
       [positions],

@@ -1,6 +1,7 @@
 // The programs of a training pass, compiled once and shared by all layers.
 import type { CompiledProgram } from '../engine/index.ts';
 import { program } from '../graph/index.ts';
+import { embedProgram } from './embedding.ts';
 import {
   adapterInputs,
   attentionInputOutputs,
@@ -11,6 +12,7 @@ import {
   compilePair,
   gatherProgram,
   lossOutputs,
+  maskProgram,
   scatterProgram,
 } from './programs.ts';
 import type { ModuleRanks } from './projections.ts';
@@ -27,7 +29,9 @@ export interface LayerPrograms {
 export const groupSizes = [8, 4, 2, 1] as const;
 
 export interface TrainingPrograms {
+  embed: CompiledProgram;
   gather: CompiledProgram;
+  mask: CompiledProgram;
   scatter: CompiledProgram;
   /** All layers but the first. */
   upper: LayerPrograms;
@@ -40,6 +44,8 @@ export interface TrainingPrograms {
   plainAttention: ReadonlyMap<number, CompiledPair>;
   loss: CompiledProgram;
   lossOnly: CompiledProgram;
+  /** Layers keep their input only, and are run again in the backward pass. */
+  recompute: boolean;
   /** Every program above, to give them back. */
   all: readonly CompiledProgram[];
 }
@@ -47,7 +53,7 @@ export interface TrainingPrograms {
 export async function compileTraining(
   model: ResidentModel,
   ranks: ModuleRanks,
-  dropout: boolean,
+  { dropout, recompute: again }: { dropout: boolean; recompute: boolean },
 ): Promise<TrainingPrograms> {
   const { config: c, basis } = model;
   const all: CompiledProgram[] = [];
@@ -74,19 +80,25 @@ export async function compileTraining(
     plainAttention.set(size, await compilePair(runtime, `attention.${size}.plain`, outputs, []));
   }
   return {
+    embed: await runtime.compile(embedProgram(c, basis)),
     gather: await runtime.compile(gatherProgram(c)),
+    mask: await runtime.compile(maskProgram()),
     scatter: await runtime.compile(scatterProgram(c)),
     upper: {
-      before: await compilePair(runtime, 'before', before, ['x', ...beforeAdapters], 'x'),
-      after: await compilePair(runtime, 'after', after, ['x', 'o', ...afterAdapters]),
+      before: await compilePair(runtime, 'before', before, ['x', ...beforeAdapters], { residual: 'x' }),
+      after: await compilePair(runtime, 'after', after, ['x', 'o', ...afterAdapters], { again }),
     },
     first: {
       before: await compilePair(runtime, 'before.first', before, beforeAdapters),
       // Without an adapter on q, k, v there is nothing in the first layer that a gradient of o would lead to.
-      after: await compilePair(runtime, 'after.first', after, [
-        ...(beforeAdapters.length > 0 ? ['o'] : []),
-        ...afterAdapters,
-      ]),
+      after: await compilePair(
+        runtime,
+        'after.first',
+        after,
+        // Without an adapter on q, k, v there is nothing in the first layer that a gradient of o would lead to.
+        [...(beforeAdapters.length > 0 ? ['o'] : []), ...afterAdapters],
+        { again },
+      ),
     },
     plain: {
       before: await compilePair(runtime, 'before.plain', attentionInputOutputs(c, basis, plain), []),
@@ -96,6 +108,7 @@ export async function compileTraining(
     plainAttention,
     loss: await runtime.compile(program('loss', lossOutputs(c, basis, true))),
     lossOnly: await runtime.compile(program('lossOnly', lossOutputs(c, basis, false))),
+    recompute: again,
     all,
   };
 }

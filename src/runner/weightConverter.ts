@@ -8,14 +8,17 @@ import {
   type View,
   view,
 } from '../engine/index.ts';
+import { type DType, type Program, resolveShape } from '../graph/index.ts';
 import { type LlamaConfig, type ModuleName, moduleNames, moduleShape, type WeightSource } from '../models/index.ts';
-import { type Basis, quantizeHeadProgram, quantizeModuleProgram, rotateEmbeddingProgram } from '../quant/index.ts';
+import { type Basis, embeddingProgram, quantizeHeadProgram, quantizeModuleProgram } from '../quant/index.ts';
+import { rows as rowsOf } from './workspace.ts';
 
 export interface WeightConverter {
   /** `norm`: weight of the norm that is folded in; not consumed. `matrix` is. */
   projection(module: ModuleName, matrix: Float32Array, norm: Float32Array | undefined): Record<string, View>;
-  embedding(): Promise<View>;
-  head(embedding: View): Promise<Record<string, View>>;
+  /** `table` and, where it is quantised, `tableScale`. */
+  embedding(): Promise<Record<string, View>>;
+  head(embedding: Readonly<Record<string, View>>): Promise<Record<string, View>>;
 }
 
 export interface ConverterOptions {
@@ -41,7 +44,7 @@ async function readTable(o: ConverterOptions, kind: Table, place: (rows: Float32
   }
 }
 
-const allocate = (runtime: Runtime, dtype: 'float32' | 'int8', shape: readonly number[]) =>
+const allocate = (runtime: Runtime, dtype: DType, shape: readonly number[]) =>
   view(runtime.alloc(dtype, elementCount(shape)), shape);
 
 async function plainTable(o: ConverterOptions, kind: Table): Promise<View> {
@@ -59,11 +62,11 @@ export function plainConverter(o: ConverterOptions): WeightConverter {
       const shape = moduleShape(c, module);
       return { [`${module}.w`]: view(runtime.upload(matrix), [shape.out, shape.in]) };
     },
-    embedding: () => plainTable(o, 'embedding'),
-    async head(embedding) {
+    embedding: async () => ({ table: await plainTable(o, 'embedding') }),
+    async head({ table }) {
       const norm = await weights.read({ kind: 'finalNorm' });
       return {
-        'head.w': c.tiedHead ? embedding : await plainTable(o, 'head'),
+        'head.w': c.tiedHead ? table! : await plainTable(o, 'head'),
         'head.norm': view(runtime.upload(norm), [c.hiddenSize]),
       };
     },
@@ -78,20 +81,22 @@ export async function int8Converter(
 ): Promise<WeightConverter> {
   const { runtime, config: c, weights, training } = o;
   const tableShape = [c.vocabSize, c.hiddenSize] as const;
-  const alloc = (dtype: 'float32' | 'int8', shape: readonly number[]) => allocate(runtime, dtype, shape);
-  const programs = new Map<ModuleName, CompiledProgram>();
+  const alloc = (dtype: DType, shape: readonly number[]) => allocate(runtime, dtype, shape);
+  /** Room for what a program makes, with so many rows. */
+  const results = (p: Program, rows = 0) =>
+    Object.fromEntries(Object.entries(p.outputs).map(([k, v]) => [k, alloc(v.dtype, resolveShape(v.shape, { rows }))]));
+  const programs = new Map<ModuleName, { source: Program; compiled: CompiledProgram }>();
   for (const module of moduleNames) {
-    programs.set(module, await runtime.compile(quantizeModuleProgram(c, basis, module, training)));
+    const source = quantizeModuleProgram(c, basis, module, training);
+    programs.set(module, { source, compiled: await runtime.compile(source) });
   }
-  const rotateEmbedding = await runtime.compile(rotateEmbeddingProgram(c, basis));
+  const embedding = embeddingProgram(c, basis);
+  const convertEmbedding = await runtime.compile(embedding);
   return {
     projection(module, matrix, norm) {
       const shape = moduleShape(c, module);
-      const made: Record<string, View> = {
-        w: alloc('int8', [shape.in, shape.out]),
-        scale: alloc('float32', [shape.out]),
-        ...(training ? { wT: alloc('int8', [shape.out, shape.in]), scaleT: alloc('float32', [shape.in]) } : {}),
-      };
+      const { source, compiled } = programs.get(module)!;
+      const made = results(source);
       const temporary: DeviceBuffer[] = [];
       const lend = (data: Float32Array, shapeOf: readonly number[]) => {
         const buffer = runtime.upload(data);
@@ -103,21 +108,18 @@ export async function int8Converter(
         weight: lend(matrix, [shape.out, shape.in]),
         ...(norm ? { norm: lend(norm.slice(), [shape.in]) } : {}),
       };
-      runtime.run(programs.get(module)!, feeds, made);
+      runtime.run(compiled, feeds, made);
       for (const b of temporary) runtime.free(b);
       return Object.fromEntries(Object.entries(made).map(([name, v]) => [`${module}.${name}`, v]));
     },
     async embedding() {
-      const whole = alloc('float32', tableShape);
+      const whole = results(embedding, c.vocabSize);
       await readTable(o, 'embedding', (rows, first) => {
         const count = rows.length / c.hiddenSize;
         const weight = runtime.upload(rows);
-        const target = view(whole.buffer, [count, c.hiddenSize], first * c.hiddenSize);
-        runtime.run(
-          rotateEmbedding,
-          { ...rotations, weight: view(weight, [count, c.hiddenSize]) },
-          { rotated: target },
-        );
+        const part = ([name, v]: [string, View]) => [name, rowsOf(v, first, count)] as const;
+        const target = Object.fromEntries(Object.entries(whole).map(part));
+        runtime.run(convertEmbedding, { ...rotations, weight: view(weight, [count, c.hiddenSize]) }, target);
         runtime.free(weight);
       });
       return whole;

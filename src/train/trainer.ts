@@ -17,6 +17,8 @@ export interface TrainOptions {
   batchSize: number;
   /** Tokens per forward pass. */
   packLength: number;
+  /** Compute a prefix that rows of a pack share once (the default). */
+  sharedPrefix?: boolean;
   epochs: number;
   /** Ends the run after so many optimiser steps, whatever `epochs` says. */
   maxSteps?: number;
@@ -105,7 +107,7 @@ export function stepCount(examples: number, o: Pick<TrainOptions, 'batchSize' | 
 /** Mean loss per target token of `packs`. */
 async function meanLoss(pass: TrainingPass, packs: readonly Pack[]): Promise<number> {
   let sum = 0;
-  for (const pack of packs) sum += await pass.evaluate(pack.segments);
+  for (const pack of packs) sum += await pass.evaluate(pack.families);
   return sum / packs.reduce((n, p) => n + p.targets, 0);
 }
 
@@ -138,7 +140,7 @@ async function stepGradient(pass: TrainingPass, packs: readonly Pack[], size: nu
   const gradients = new Float32Array(size);
   let loss = 0;
   for (const pack of packs) {
-    const part = await pass.run(pack.segments, 1 / targets, rng);
+    const part = await pass.run(pack.families, 1 / targets, rng);
     loss += part.loss;
     for (let i = 0; i < gradients.length; i++) gradients[i]! += part.gradients[i]!;
   }
@@ -147,6 +149,7 @@ async function stepGradient(pass: TrainingPass, packs: readonly Pack[], size: nu
 
 async function loop(options: TrainOptions, pass: TrainingPass, layout: LoraLayout): Promise<TrainResult> {
   const { examples, batchSize, packLength, seed } = options;
+  const packing = { packLen: packLength, sharedPrefix: options.sharedPrefix ?? true };
   const emit = options.onEvent ?? (() => {});
   const params = initLora(layout, seed);
   const optimiser = createAdamW(layout.size, { weightDecay: options.weightDecay });
@@ -154,13 +157,13 @@ async function loop(options: TrainOptions, pass: TrainingPass, layout: LoraLayou
 
   const stepsPerEpoch = Math.ceil(examples.length / batchSize);
   const totalSteps = stepCount(examples.length, options);
-  const heldOut = options.heldOut.length ? packExamples(options.heldOut, packLength) : [];
+  const heldOut = options.heldOut.length ? packExamples(options.heldOut, packing) : [];
   emit({
     type: 'start',
     totalSteps,
     trainable: layout.size,
     examples: examples.length,
-    packs: packExamples(examples, packLength).length,
+    packs: packExamples(examples, packing).length,
   });
 
   await pass.setParameters(params);
@@ -181,7 +184,7 @@ async function loop(options: TrainOptions, pass: TrainingPass, layout: LoraLayou
   const finished = () => step >= totalSteps || options.signal?.aborted;
   for (let epoch = 0; !finished(); epoch++) {
     const order = epochOrder(examples.length, seed, epoch).map((i) => examples[i]!);
-    for (const packs of batchPacks(order, { batchSize, packLen: packLength })) {
+    for (const packs of batchPacks(order, { batchSize, ...packing })) {
       if (finished()) break;
       const begin = performance.now();
       const { loss, gradients, targets } = await stepGradient(pass, packs, layout.size, dropoutRng);

@@ -97,6 +97,42 @@ describe('train', () => {
     expect(treeOf(cwd)).toEqual(before);
   });
 
+  it('with --profile says where the time goes, and trains the same adapter', async () => {
+    const result = await cli(`train ${short} --output-dir profiled --profile`);
+    expect(result).toMatchObject({ code: 0, stdout: 'profiled/adapter\n' });
+    expect(result.stderr).toMatch(/^profile {3}5 steps after 1 of warm-up: .* int8, 1 thread$/m);
+    for (const part of ['before attention', 'attention', 'after attention', 'head and loss', 'gather, scatter']) {
+      expect(result.stderr).toMatch(new RegExp(`^${part} +[\\d.]+ +[\\d.]+ % +\\d+ +[\\d.]+$`, 'm'));
+    }
+    expect(result.stderr).toMatch(/^MatMulIntegerToFloat +[\d.]+ +[\d.]+ % +\d+ +[\d.]+$/m);
+    expect(result.stderr).toMatch(/^matrix products [\d.]+ %, everything else [\d.]+ %, outside the engine [\d.]+ %$/m);
+    expect(result.stderr).toMatch(
+      /^[\d.]+ GFLOP\/s, [\d.]+ % of the ceiling measured here \(fp32 \d+, int8 \d+ GFLOP\/s\)$/m,
+    );
+    expect(result.stderr.indexOf('profile ')).toBeGreaterThan(result.stderr.indexOf('step 6/6'));
+
+    const report = JSON.parse(readFileSync(join(cwd, 'profiled', 'profile.json'), 'utf8'));
+    expect(report).toMatchObject({ precision: 'int8', threads: 1, steps: 5, warmUpSteps: 1, lostRuns: 0 });
+    const shares = Object.values<number>(report.shares);
+    expect(shares.reduce((a, b) => a + b, 0)).toBeCloseTo(1);
+    for (const share of shares) expect(share).toBeGreaterThan(0);
+    expect(report.ceiling.fp32).toBeGreaterThan(report.gflops);
+    expect(report.programs.map((p: { name: string }) => p.name)).not.toContainEqual(
+      expect.stringMatching(/plain|lossOnly/),
+    );
+
+    const weights = (run: string) => readFileSync(join(cwd, run, 'adapter', 'adapter_model.safetensors'));
+    expect(weights('profiled').equals(weights('run'))).toBe(true);
+  });
+
+  it('profiles the only step of a run, in JSON', async () => {
+    const result = await cli(`--format json train ${short} --output-dir profiledJson --profile --max-steps 1`);
+    expect(result).toMatchObject({ code: 0, stderr: '' });
+    const { type, ...report } = jsonLines(result.stdout).find((l) => l.type === 'profile');
+    expect({ type, ...report }).toMatchObject({ type: 'profile', steps: 1, warmUpSteps: 0 });
+    expect(JSON.parse(readFileSync(join(cwd, 'profiledJson', 'profile.json'), 'utf8'))).toEqual(report);
+  });
+
   it('refuses a folder that exists, and changes nothing in it', async () => {
     const before = treeOf(cwd);
     const result = await cli(`train ${short} --output-dir run --seed 9`);

@@ -55,6 +55,25 @@ export function quantizeRow(row: readonly number[], peak = 0): { codes: number[]
   return { codes: row.map((x) => Math.max(-128, Math.min(127, roundEven(x / scale)))), scale };
 }
 
+const clamp = (x: number, low: number, high: number) => Math.max(low, Math.min(high, x));
+
+/** One column as 4-bit levels with a whole step for each block. */
+export function quantizeInt4Column(column: readonly number[], block: number) {
+  const blocks = Array.from({ length: column.length / block }, (_, b) => column.slice(b * block, (b + 1) * block));
+  const scale = Math.max(Math.max(...column.map(Math.abs)) / 120, 1e-30);
+  const made = blocks.map((values) => {
+    const [high, low] = [Math.max(...values), Math.min(...values)];
+    const peak = (high > -low ? high : low) / scale;
+    const tries = [0.85, 0.95, 1.05].map((size) => {
+      const step = (peak > 0 ? -1 : 1) * clamp(roundEven((Math.abs(peak) / 8) * size), 1, 15);
+      const levels = values.map((x) => clamp(roundEven(x / scale / step), -8, 7));
+      return { step, levels, error: sum(values.map((x, i) => (x / scale - levels[i]! * step) ** 2)) };
+    });
+    return tries.reduce((best, t) => (t.error < best.error ? t : best));
+  });
+  return { scale, steps: made.map((m) => m.step), levels: made.flatMap((m) => m.levels) };
+}
+
 /** Each block of the last axis times `rotation` [block, block]. */
 export function rotateRow(row: readonly number[], rotation: Tensor): number[] {
   const block = rotation.shape[0]!;
@@ -89,7 +108,7 @@ export const referenceOps: Readonly<Record<string, ReferenceOp>> = {
     const y = mapRows(x!, (row) => {
       const q = quantizeRow(attrs.rotateInput ? rotateRow(row, rotation!) : row, Number(attrs.peak));
       const dot = (o: number) => sum(Array.from({ length: inner }, (_, i) => q.codes[i]! * at(w!, [i, o])));
-      return Array.from({ length: out }, (_, o) => dot(o) * q.scale * scale!.data[o]!);
+      return Array.from({ length: out }, (_, o) => dot(o) * q.scale * at(scale!, [o]));
     });
     return [y];
   },
@@ -102,6 +121,36 @@ export const referenceOps: Readonly<Record<string, ReferenceOp>> = {
       return q.codes;
     });
     return [codes, { shape: [scales.length], data: scales }];
+  },
+
+  dequantizeRows: ({ inputs: [codes, scale] }) => [mapRows(codes!, (row, r) => row.map((c) => c * scale!.data[r]!))],
+
+  quantizeInt4: ({ inputs: [x], attrs, shapes: [packed, steps, scales] }) => {
+    const [rows, out] = x!.shape as [number, number];
+    const block = attrs.block as number;
+    const columns = Array.from({ length: out }, (_, o) => {
+      return quantizeInt4Column(
+        Array.from({ length: rows }, (_, i) => at(x!, [i, o])),
+        block,
+      );
+    });
+    const nibble = (i: number, o: number) => columns[o]!.levels[i]! + 8;
+    return [
+      build(packed!, ([i, o]) => nibble(i!, o!) + 16 * nibble(i! + rows / 2, o!)),
+      build(steps!, ([b, o]) => columns[o!]!.steps[b!]!),
+      build(scales!, ([o]) => columns[o!]!.scale),
+    ];
+  },
+
+  unpackInt4: ({ inputs: [packed, steps], shapes: [shape] }) => {
+    const half = packed!.shape[0]!;
+    const block = shape![0]! / steps!.shape[0]!;
+    const level = (byte: number, high: boolean) => (high ? Math.floor(byte / 16) : byte % 16) - 8;
+    return [
+      build(shape!, ([i, o]) => {
+        return level(at(packed!, [i! % half, o!]), i! >= half) * at(steps!, [Math.floor(i! / block), o!]);
+      }),
+    ];
   },
 
   reshape: ({ inputs: [a], shapes: [shape] }) => [{ shape: shape!, data: a!.data }],
@@ -155,6 +204,19 @@ export const referenceOps: Readonly<Record<string, ReferenceOp>> = {
   scatterRows: ({ inputs: [rows, index, like] }) => {
     const from = (row: number) => index!.data.flatMap((target, r) => (target === row ? [r] : []));
     return [build(like!.shape, ([r, c]) => sum(from(r!).map((k) => at(rows!, [k, c!]))))];
+  },
+
+  repeatRows: ({ inputs: [table, index] }) => {
+    return [build([index!.shape[0]!, table!.shape[1]!], ([r, c]) => at(table!, [index!.data[r!]!, c!]))];
+  },
+
+  sumRepeated: ({ inputs: [rows, own, shared, copies, mask], shapes: [shape] }) => {
+    const places = (row: number) => {
+      const column = shared!.data.indexOf(row);
+      const more = column < 0 ? [] : [...Array(copies!.shape[0]).keys()].filter((i) => at(mask!, [i, column, 0]) === 1);
+      return [own!.data[row]!, ...more.map((i) => at(copies!, [i, column]))];
+    };
+    return [build(shape!, ([r, c]) => sum(places(r!).map((k) => at(rows!, [k, c!]))))];
   },
 
   softmaxMatmul: ({ inputs: [scores, values] }) => {

@@ -41,6 +41,35 @@ export class Scene {
     return input(name, shape);
   }
 
+  /** An input with these values. */
+  given(name: string, shape: Shape, data: number[], dtype: 'int64' | 'float32' = 'int64'): Value {
+    this.feeds[name] = { shape: resolveShape(shape, this.sizes), data };
+    return input(name, shape, dtype);
+  }
+
+  /**
+   * Rows 1 and 2 of four are followed by rows of their own: row 1 comes up three times and row 2 twice in eight places.
+   * Which index that is, and the repetition that it makes.
+   */
+  repetition() {
+    const [n, m] = [this.dim('n', { size: 4, symbolic: true }), this.dim('m', { size: 7, symbolic: true })];
+    const [copies, shared] = [
+      this.dim('copies', { size: 2, symbolic: true }),
+      this.dim('shared', { size: 2, symbolic: true }),
+    ];
+    return {
+      table: [n, 3] as Shape,
+      rows: [m, 3] as Shape,
+      index: this.given('index', [m], [1, 2, 1, 0, 2, 3, 1]),
+      repetition: {
+        own: this.given('own', [n], [3, 0, 1, 5]),
+        shared: this.given('shared', [shared], [1, 2]),
+        copies: this.given('copies', [copies, shared], [2, 4, 6, 0]),
+        mask: this.given('mask', [copies, shared, 1], [1, 1, 1, 0], 'float32'),
+      },
+    };
+  }
+
   /** Whole numbers below `limit`, with repetitions. */
   indices(name: string, shape: Shape, limit: number): Value {
     this.feeds[name] = build(resolveShape(shape, this.sizes), () => Math.floor(this.uniform() * limit));

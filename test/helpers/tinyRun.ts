@@ -6,7 +6,7 @@ import { createRuntime } from '../../src/engine/node.ts';
 import { type LoraConfig, type LoraLayout, loraLayout, moduleNames } from '../../src/models/index.ts';
 import { openCheckpoint } from '../../src/models/node.ts';
 import type { Precision } from '../../src/quant/index.ts';
-import { dropoutMask, loadModel, type ResidentModel, TrainingPass } from '../../src/runner/index.ts';
+import { dropoutMask, loadModel, type PassOptions, type ResidentModel, TrainingPass } from '../../src/runner/index.ts';
 import type { ReferenceLora } from './referenceLlama.ts';
 import { type TinyModel, temporaryFolder, type WriteOptions, writeTinyModel } from './tinyModel.ts';
 
@@ -110,10 +110,10 @@ export const countTargets = (sequences: readonly Sequence[]) =>
   sequences.reduce((n, s) => n + s.targets.filter((t) => t >= 0).length, 0);
 
 /** A pass with an adapter on it. */
-export async function passWith(resident: ResidentModel, config: LoraConfig, seed = 5) {
+export async function passWith(resident: ResidentModel, config: LoraConfig, seed = 5, options: PassOptions = {}) {
   const layout = loraLayout(resident.config, config);
   const params = randomParams(layout, seed);
-  const pass = await TrainingPass.create(resident, layout);
+  const pass = await TrainingPass.create(resident, layout, options);
   await pass.setParameters(params);
   return { layout, params, pass };
 }

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Runtime } from '../../src/engine/index.ts';
 import type { LoraLayout } from '../../src/models/index.ts';
-import type { TrainingPass } from '../../src/runner/index.ts';
+import type { ResidentModel, TrainingPass } from '../../src/runner/index.ts';
 import { tinyConfigs, tinyModel } from '../helpers/tinyModel.ts';
 import {
   loadTiny,
@@ -34,8 +34,9 @@ const cases = [
 describe.each(cases)('in $precision', ({ precision, lossError, gradientError }) => {
   let pass: TrainingPass;
   let layout: LoraLayout;
+  let resident: ResidentModel;
   beforeAll(async () => {
-    const { resident } = await loadTiny(runtime, tinyModel(tinyConfigs.untied), { precision, packTokens: 192 });
+    ({ resident } = await loadTiny(runtime, tinyModel(tinyConfigs.untied), { precision, packTokens: 192 }));
     ({ pass, layout } = await passWith(resident, lora()));
   });
 
@@ -88,6 +89,41 @@ describe.each(cases)('in $precision', ({ precision, lossError, gradientError }) 
     const loss = (ids: Int32Array, targets: Int32Array) => pass.evaluate([{ ids, targets }]);
     expect(await loss(changed, early)).toBe(await loss(b.ids, early));
     expect(await loss(changed, late)).not.toBe(await loss(b.ids, late));
+  });
+
+  // Shared prefixes of two families, one of them with loss on the prompt, and a sequence of its own between them.
+  const branches = (prefix: Sequence, lengths: number[], seed: number) => {
+    const members = lengths.map((length, i) => {
+      const own = randomSequence(length, seed + i, 1);
+      const ids = Int32Array.of(...prefix.ids, ...own.ids);
+      return { ids, targets: Int32Array.of(...prefix.targets, ...own.targets) };
+    });
+    return { prefix: prefix.ids.length, members };
+  };
+  const families = [
+    branches(silent(randomSequence(9, 50)), [5, 1, 8, 3], 60),
+    a,
+    // The prefix's last token has the same target in all branches, as everywhere in a prefix.
+    branches({ ...randomSequence(6, 70), targets: Int32Array.of(3, 5, -1, 8, 9, 17) }, [4, 7], 80),
+    branches(silent(randomSequence(1, 90)), [2, 3, 2], 95),
+  ];
+  const unshared = families.flatMap((f) => ('members' in f ? f.members : [f]));
+
+  it('computes a shared prefix once, with the loss and gradient of its branches apart', async () => {
+    const apart = await pass.run(unshared, 1 / 7);
+    const shared = await pass.run(families, 1 / 7);
+    expect(Math.abs(shared.loss / apart.loss - 1)).toBeLessThan(lossError);
+    expect(relativeError(shared.gradients, apart.gradients)).toBeLessThan(gradientError);
+    expect(Math.abs((await pass.evaluate(families)) / 7 / apart.loss - 1)).toBeLessThan(lossError);
+  });
+
+  it('gives the same gradients where layers are run again instead of being kept', async () => {
+    const kept = await pass.run(families, 1 / 7);
+    const { pass: again } = await passWith(resident, lora(), 5, { recompute: true });
+    const recomputed = await again.run(families, 1 / 7);
+    expect(recomputed.loss).toBe(kept.loss);
+    expect(recomputed.gradients).toEqual(kept.gradients);
+    expect(again.workspaceBytes).toBeLessThan(pass.workspaceBytes);
   });
 
   it('repeats bit for bit, whatever was run in between', async () => {

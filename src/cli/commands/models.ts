@@ -1,7 +1,18 @@
 // huacaya pull, list, verify, rm: models on this machine.
 import { Command, Option } from 'commander';
-import { HuacayaError } from '../../base/index.ts';
-import { catalog, type HubEvent, listModels, pullModel, removeModel, verifyModel } from '../../hub/index.ts';
+import { HuacayaError, usageError } from '../../base/index.ts';
+import {
+  catalog,
+  type HubEvent,
+  listModels,
+  listQuantised,
+  pullModel,
+  type QuantisedFile,
+  quantisedFolder,
+  removeModel,
+  removeQuantised,
+  verifyModel,
+} from '../../hub/index.ts';
 import { bytes, type Output } from '../output.ts';
 import { storage } from '../session.ts';
 
@@ -60,14 +71,25 @@ Example:
 export function listCommand(getOutput: () => Output): Command {
   return new Command('list').description('models on this machine').action(async () => {
     const out = getOutput();
-    const models = await listModels(await storage());
+    const where = await storage();
+    const models = await listModels(where);
     if (models.length === 0) out.say('none yet; try: huacaya pull smollm2-135m-instruct');
     for (const m of models) {
       out.json(m);
-      if (out.format !== 'json') out.data(`${m.name.padEnd(40)} ${bytes(m.size).padStart(8)}  ${m.source}  ${m.path}`);
+      if (out.format !== 'json') out.data(row(m.name, m.size, m.source, m.path));
     }
+    const kept = await listQuantised(where.cacheDir);
+    if (kept.length === 0) return;
+    const [name, size, path] = ['(quantised weights)', sizeOf(kept), quantisedFolder(where.cacheDir)];
+    out.json({ name, source: 'quantised', path, size });
+    if (out.format !== 'json') out.data(row(name, size, 'made', path));
   });
 }
+
+const row = (name: string, size: number, source: string, path: string) =>
+  `${name.padEnd(40)} ${bytes(size).padStart(8)}  ${source}  ${path}`;
+
+const sizeOf = (files: readonly QuantisedFile[]) => files.reduce((n, f) => n + f.size, 0);
 
 export function verifyCommand(getOutput: () => Output): Command {
   return new Command('verify')
@@ -92,9 +114,21 @@ export function verifyCommand(getOutput: () => Output): Command {
 export function removeCommand(getOutput: () => Output): Command {
   return new Command('rm')
     .description('delete a model from the cache')
-    .argument('<model>', 'name')
-    .action(async (name: string) => {
-      const { removed } = await removeModel(name, await storage());
-      for (const path of removed) getOutput().say(`removed ${path}`);
+    .argument('[model]', 'name')
+    .option('--quantised', 'delete the quantised weights of all models: they are made again when they are needed')
+    .action(async (name: string | undefined, flags: { quantised?: boolean }) => {
+      const out = getOutput();
+      const where = await storage();
+      if (name === undefined && !flags.quantised) {
+        throw usageError('rm needs the name of a model, or --quantised', '`huacaya list` shows what is here.');
+      }
+      const { removed } = name === undefined ? { removed: [] } : await removeModel(name, where);
+      for (const path of removed) out.say(`removed ${path}`);
+      if (flags.quantised) {
+        for (const { path } of await removeQuantised(where.cacheDir)) out.say(`removed ${path}`);
+        return;
+      }
+      const kept = await listQuantised(where.cacheDir);
+      if (kept.length) out.say(`${bytes(sizeOf(kept))} of quantised weights are left: huacaya rm --quantised`);
     });
 }

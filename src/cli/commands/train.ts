@@ -13,6 +13,8 @@ import { type AdapterNotes, notesFile } from '../adapterNotes.ts';
 import { lossPlot } from '../lossPlot.ts';
 import { bytes, clock, type Output } from '../output.ts';
 import { type PreparedRun, prepareRun, trainOptions } from '../prepareRun.ts';
+import { profiledPrograms, profileHelp, startProfile } from '../profileRun.ts';
+import { quantisedCacheHelp } from '../quantisedCache.ts';
 import { modelReference, peftReference, startModel } from '../session.ts';
 import { resolveSettings, type Settings, settingNames, settingsSchema } from '../settings.ts';
 
@@ -26,10 +28,12 @@ export function trainCommand(getOutput: () => Output): Command {
     .option('--recipe <name>', 'settings to start from: default, alpaca-classic, demo, or a YAML file')
     .option('--config <file>', 'settings from a YAML file, over the recipe')
     .option('--overwrite', 'replace the run folder if it exists')
-    .option('--dry-run', 'show the resolved settings and the plan, and stop');
+    .option('--dry-run', 'show the resolved settings and the plan, and stop')
+    .option('--profile', profileHelp)
+    .option('--no-quantised-cache', quantisedCacheHelp);
   for (const name of settingNames) {
     const schema = settingsSchema.shape[name];
-    const boolean = ['train_on_inputs', 'use_rslora'].includes(name);
+    const boolean = ['train_on_inputs', 'shared_prefix', 'use_rslora'].includes(name);
     command.addOption(new Option(`--${kebab(name)} ${boolean ? '[bool]' : '<value>'}`, schema.description));
   }
   command.addHelpText(
@@ -59,7 +63,11 @@ Examples:
       else out.data(stringify(settings));
       return;
     }
-    await execute(out, settings, run, !!flags.overwrite);
+    await execute(out, settings, run, {
+      overwrite: !!flags.overwrite,
+      profile: !!flags.profile,
+      quantisedCache: flags.quantisedCache !== false,
+    });
   });
   return command;
 }
@@ -112,13 +120,20 @@ function reporter(out: Output, metricsPath: string) {
 
 const tokensOf = (examples: PreparedRun['examples']) => examples.reduce((n, e) => n + e.ids.length, 0);
 
-async function execute(out: Output, s: Settings, run: PreparedRun, overwrite: boolean): Promise<void> {
+async function execute(
+  out: Output,
+  s: Settings,
+  run: PreparedRun,
+  { overwrite, profile, quantisedCache }: { overwrite: boolean; profile: boolean; quantisedCache: boolean },
+): Promise<void> {
   const loaded = await startModel(out, run.checkpoint, {
     precision: s.precision,
     training: true,
+    quantisedCache,
     positions: s.cutoff_len,
     packTokens: Math.min(s.pack_len, Math.max(...[run.examples, run.heldOut].map(tokensOf))),
     ...(s.threads !== undefined ? { threads: s.threads } : {}),
+    ...(profile ? { profile: profiledPrograms } : {}),
   });
   const stop = new AbortController();
   const onSignal = () => {
@@ -133,13 +148,19 @@ async function execute(out: Output, s: Settings, run: PreparedRun, overwrite: bo
       throw fileError(run.folder, cause);
     });
     await writeFileAtomic(join(run.folder, 'config.yaml'), stringify({ ...s, output_dir: run.folder }));
+    const profiled = profile ? await startProfile(out, loaded, run, s.eval_steps, stop.signal) : undefined;
+    const report = reporter(out, join(run.folder, 'metrics.jsonl'));
     const result = await train({
       ...trainOptions(s, run),
       model: loaded.model,
       signal: stop.signal,
-      onEvent: reporter(out, join(run.folder, 'metrics.jsonl')),
+      onEvent(event) {
+        report(event);
+        profiled?.observe(event);
+      },
       memoryBytes: () => process.memoryUsage.rss(),
     });
+    await profiled?.end().catch((e: Error) => out.warn(`no profile: ${e.message}`));
     await finish(out, s, run, result);
   } finally {
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal);

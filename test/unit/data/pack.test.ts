@@ -7,7 +7,7 @@ const lengthsOf = (lengths: number[]) => lengths.map((length, i) => exampleOf(le
 
 describe('packExamples', () => {
   it('fills the tightest gap, and keeps the given order within and between packs', () => {
-    const packs = packExamples(lengthsOf([3, 7, 5, 6, 4, 5]), 10);
+    const packs = packExamples(lengthsOf([3, 7, 5, 6, 4, 5]), { packLen: 10 });
     expect(packs.map((pack) => pack.segments.map((s) => s.line))).toEqual([
       [1, 2],
       [3, 6],
@@ -27,7 +27,7 @@ describe('packExamples', () => {
         fc.array(fc.nat({ max: 1000 }), { maxLength: 60 }),
         (packLen, seeds) => {
           const examples = seeds.map((s, i) => exampleOf(1 + (s % packLen), i + 1, s % 7));
-          const packs = packExamples(examples, packLen);
+          const packs = packExamples(examples, { packLen });
           expect(packs.flatMap((p) => p.segments.map((s) => s.line)).sort((a, b) => a - b)).toEqual(
             examples.map((e) => e.line),
           );
@@ -42,20 +42,20 @@ describe('packExamples', () => {
           }
           const [first = packLen, second = packLen] = packs.map((p) => p.tokens).sort((a, b) => a - b);
           expect(first + second).toBeGreaterThan(packLen);
-          expect(packExamples(examples, packLen)).toEqual(packs);
+          expect(packExamples(examples, { packLen })).toEqual(packs);
         },
       ),
     );
   });
 
   it('names both numbers when an example does not fit', () => {
-    expect(() => packExamples([exampleOf(5, 1), exampleOf(12, 42)], 10)).toThrowError(
+    expect(() => packExamples([exampleOf(5, 1), exampleOf(12, 42)], { packLen: 10 })).toThrowError(
       expect.objectContaining({
         code: 'EXAMPLE_TOO_LONG',
         message: 'the row in line 42 has 12 tokens, but a pack holds 10',
       }),
     );
-    expect(() => packExamples([], 0)).toThrowError(expect.objectContaining({ code: 'USAGE' }));
+    expect(() => packExamples([], { packLen: 0 })).toThrowError(expect.objectContaining({ code: 'USAGE' }));
   });
 });
 

@@ -19,9 +19,10 @@ export function toyEncoder(
   };
 }
 
-/** An example of which only the lengths matter. */
+/** An example of which only the lengths matter; its first token, the line, is shared with no other line. */
 export function exampleOf(length: number, line = 1, targets = length - 1): Example {
   const ids = new Int32Array(length).fill(7);
+  ids[0] = 1000 + line;
   const wanted = new Int32Array(length).fill(-1);
   wanted.subarray(0, Math.max(0, Math.min(targets, length - 1))).fill(7);
   return { ids, targets: wanted, promptLength: 1, truncated: false, line };

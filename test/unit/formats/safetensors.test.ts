@@ -68,6 +68,23 @@ describe('reading', () => {
     expect(spy.closed).toBe(1);
   });
 
+  it('gives stored bytes, and only those of the tensor', async () => {
+    const { source, spy } = spySource(reference);
+    const opened = await openSafetensors(source);
+    spy.bytesRead = 0;
+    expect(opened.byteLength('a')).toBe(8);
+    // 0, 1, 2, 3 in bfloat16.
+    expect([...(await opened.readBytes('a'))]).toEqual([0, 0, 0x80, 0x3f, 0, 0x40, 0x40, 0x40]);
+    expect([...(await opened.readBytes('a', 3, 6))]).toEqual([0x3f, 0, 0x40]);
+    expect(await opened.readBytes('a', 8)).toHaveLength(0);
+    expect(await opened.readBytes('e')).toHaveLength(0);
+    expect(spy.bytesRead).toBe(11);
+    await expectError(() => opened.readBytes('a', 0, 9), 'BYTE_RANGE', /"a" has 8 bytes; asked for bytes 0 to 9/);
+    await expectError(() => opened.readBytes('a', 5, 4), 'BYTE_RANGE', /bytes 5 to 4/);
+    await expectError(() => opened.readBytes('a', -1), 'BYTE_RANGE', /bytes -1 to 8/);
+    await expectError(() => opened.readBytes('nope'), 'TENSOR_NOT_FOUND', /no tensor "nope"/);
+  });
+
   it('joins the chunks of a large tensor', async () => {
     const data = Uint8Array.from({ length: 3 * 700_000 }, (_, i) => i % 251);
     const opened = await open(encodeSafetensors([{ name: 'm', dtype: 'U8', shape: [3, 700_000], data }]));

@@ -27,6 +27,7 @@ import {
   softmaxMatmul,
   topological,
   trainingPrograms,
+  unpackInt4,
   type Value,
 } from '../../../src/graph/index.ts';
 import { evaluate, evaluateNamed, type Feeds } from '../../helpers/referenceEvaluator.ts';
@@ -212,6 +213,16 @@ describe('trainingPrograms', () => {
     const pair = trainingPrograms('mlp', { y: matmul(silu(hidden), b) }, [b]);
     expect([...pair.saved.values()]).toEqual([hidden]);
     expect(opsOf(Object.values(pair.backward.outputs)).sort()).toEqual(['input', 'input', 'matmul', 'silu']);
+  });
+
+  it('unpacks 4 bits again instead of keeping what they become', () => {
+    const packed = input('packed', [8, 3], 'uint8');
+    const codes = unpackInt4(packed, input('steps', [2, 3], 'int8'));
+    const [x, scale] = [input('x', ['n', 16]), input('scale', [3])];
+    const y = int8Linear(x, { w: codes, scale }, { backward: 'transposed' });
+    const pair = trainingPrograms('product', { y }, [x]);
+    expect(pair.saved.size).toBe(0);
+    expect(inputNames(pair.backward).sort()).toEqual(['grad.y', 'packed', 'scale', 'steps']);
   });
 
   it('recompute saves nothing: the backward program starts again from the inputs', () => {

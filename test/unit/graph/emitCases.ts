@@ -6,14 +6,17 @@ import {
   concat,
   crossEntropy,
   crossEntropyGrad,
+  dequantizeRows,
   gatherRows,
   type Int8Matrix,
   input,
   int8Linear,
   matmul,
   mul,
+  quantizeInt4,
   quantizeRows,
   reduceSum,
+  repeatRows,
   reshape,
   rmsNorm,
   rotary,
@@ -25,7 +28,9 @@ import {
   softmaxMatmul,
   split,
   sub,
+  sumRepeated,
   transpose,
+  unpackInt4,
   type Value,
 } from '../../../src/graph/index.ts';
 import type { Scene } from '../../helpers/scene.ts';
@@ -149,13 +154,50 @@ export const emitCases: Readonly<Record<string, EmitCase>> = {
       const rotated = int8Linear(x, matrix, { rotateInput: rotation, backward });
       // Steps of 0.25: small rows get few codes, large ones are cut.
       const fixed = int8Linear(x, matrix, { peak: 127 / 4 });
-      return { plain: int8Linear(x, matrix), rotated, fixed };
+      const bare = int8Linear(x, { w: matrix.w, scale: scalar(1) });
+      return { plain: int8Linear(x, matrix), rotated, fixed, bare };
     },
     tolerance: 1e-4,
   },
 
   quantizeRows: {
     make: (s, n) => ({ ...quantizeRows(steppedRows(s, n, 10)) }),
+  },
+
+  dequantizeRows: {
+    make(s, n) {
+      const { w } = int8Matrix(s, n, 6);
+      return { rows: dequantizeRows(input('w', [rowsOf(s, n), 6], w.dtype), s.constant('scales', ['n'])) };
+    },
+  },
+
+  // A column of zeros, one of equal values, one with a block of zeros; the sizes of weights are known.
+  quantizeInt4: {
+    make(s) {
+      const x = s.constant('x', [32, 6]);
+      s.feeds.x = mapRows(s.feeds.x!, (row, r) =>
+        row
+          .with(0, 0)
+          .with(1, 0.75)
+          .with(2, r < 16 ? 0 : row[2]!),
+      );
+      const { packed, steps, scale } = quantizeInt4(x, 16);
+      const small = quantizeInt4(s.constant('small', [6, 3]), 2);
+      return { packed, steps, scale, smallPacked: small.packed, smallSteps: small.steps };
+    },
+  },
+
+  unpackInt4: {
+    make(s) {
+      const bytes = (name: string, shape: number[], low: number, high: number) => {
+        s.indices(name, shape, high - low);
+        s.feeds[name] = { shape, data: s.feeds[name]!.data.map((v) => v + low) };
+      };
+      bytes('packed', [12, 5], 0, 256);
+      bytes('steps', [3, 5], -15, 16);
+      return { codes: unpackInt4(input('packed', [12, 5], 'uint8'), input('steps', [3, 5], 'int8')) };
+    },
+    tolerance: 0,
   },
 
   reshape: {
@@ -211,15 +253,34 @@ export const emitCases: Readonly<Record<string, EmitCase>> = {
   },
 
   gatherRows: {
-    make: (s, n) => ({ rows: gatherRows(s.constant('table', [7, 3]), s.indices('index', [rowsOf(s, n)], 7)) }),
+    make(s, n) {
+      const index = s.indices('index', [rowsOf(s, n)], 7);
+      const codes = int8Matrix(s, 7, 3).w;
+      return { rows: gatherRows(s.constant('table', [7, 3]), index), codes: gatherRows(codes, index) };
+    },
     tolerance: 0,
   },
 
-  // Five rows into three places: some repeat.
   scatterRows: {
     make(s, n) {
-      const like = s.constant('like', [s.dim('places', { size: 3, symbolic: true }), 4]);
-      return { all: scatterRows(rows(s, n, 4), s.indices('index', ['n'], 3), like) };
+      const like = s.constant('like', [s.dim('places', { size: n + 2, symbolic: true }), 4]);
+      const index = Array.from({ length: n }, (_, i) => (i === 0 ? n + 1 : i));
+      return { all: scatterRows(rows(s, n, 4), s.given('index', ['n'], index), like) };
+    },
+  },
+
+  repeatRows: {
+    make(s) {
+      const { table, index, repetition } = s.repetition();
+      return { rows: repeatRows(s.constant('table', table), index, repetition) };
+    },
+    tolerance: 0,
+  },
+
+  sumRepeated: {
+    make(s) {
+      const { rows, repetition } = s.repetition();
+      return { sums: sumRepeated(s.constant('rows', rows), repetition) };
     },
   },
 

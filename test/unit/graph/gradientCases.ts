@@ -6,14 +6,13 @@ import {
   concat,
   crossEntropy,
   type Dim,
-  gatherRows,
   matmul,
   mul,
   reduceSum,
+  repeatRows,
   reshape,
   rmsNorm,
   rotary,
-  scatterRows,
   sigmoid,
   silu,
   softmax,
@@ -152,15 +151,9 @@ export const gradientCases: Readonly<Record<string, fc.Arbitrary<GradientCase>>>
     },
   ),
 
-  gatherRows: scene({ n: axis(4), m: axis(5), width: axis() }, (s, p) => {
-    const table = s.variable('table', [s.dim('n', p.n), s.dim('width', p.width)]);
-    return gatherRows(table, s.indices('index', [s.dim('m', p.m)], p.n.size));
-  }),
-
-  scatterRows: scene({ n: axis(4), m: axis(5), width: axis() }, (s, p) => {
-    const [n, m, width] = [s.dim('n', p.n), s.dim('m', p.m), s.dim('width', p.width)];
-    const rows = s.variable('rows', [m, width]);
-    return scatterRows(rows, s.indices('index', [m], p.n.size), s.variable('like', [n, width]));
+  repeatRows: scene({}, (s) => {
+    const { table, index, repetition } = s.repetition();
+    return repeatRows(s.variable('table', table), index, repetition);
   }),
 
   rmsNorm: scene(

@@ -99,6 +99,25 @@ describe('the gradient of int8Linear', () => {
     );
   });
 
+  it('is the quantised product with its own codes turned over, their scales in the gradient', () => {
+    fc.assert(
+      fc.property(fc.record(shapes), ({ rows, symbolic, width, out, rotateInput, seed }) => {
+        const feeds = randomFeeds(rows, width, out, createRng(seed).uniform);
+        const options = { backward: 'transposed' as const, ...(rotateInput && { rotateInput: turn }) };
+        const made = gradient(symbolic ? 'rows' : rows, width, out, options, feeds);
+        const scaled = mapRows(feeds.g!, (row) => row.map((g, o) => g * feeds.scale!.data[o]!));
+        const turned = build([out, width], ([o, i]) => at(feeds.w!, [i!, o!]));
+        expectNear(made, quantizedProduct(scaled, turned, { shape: [width], data: new Array(width).fill(1) }));
+      }),
+    );
+  });
+
+  it('with its own codes is near the gradient of the product that they stand for', () => {
+    const feeds = randomFeeds(4, 32, 64, createRng(6).uniform);
+    const float = build([64, 32], ([o, i]) => at(feeds.w!, [i!, o!]) * feeds.scale!.data[o!]!);
+    expectNear(gradient('rows', 32, 64, { backward: 'transposed' }, feeds), product(feeds.g!, float), 0.02);
+  });
+
   it('is near the gradient of the product that the int8 matrices stand for', () => {
     const { uniform } = createRng(5);
     const [rows, width, out] = [4, 32, 64];

@@ -10,13 +10,16 @@ import {
   crossEntropy,
   crossEntropyGrad,
   type Dim,
+  dequantizeRows,
   gatherRows,
   input,
   int8Linear,
   matmul,
   mul,
+  quantizeInt4,
   quantizeRows,
   reduceSum,
+  repeatRows,
   reshape,
   rmsNorm,
   rotary,
@@ -29,7 +32,9 @@ import {
   softmaxMatmul,
   split,
   sub,
+  sumRepeated,
   transpose,
+  unpackInt4,
 } from '../../../src/graph/index.ts';
 import {
   addDims,
@@ -44,6 +49,13 @@ import {
 let made = 0;
 const v = (...shape: Dim[]) => input(`v${made++}`, shape);
 const matrix = (rows: Dim, columns: Dim, scales: Dim) => ({ w: input('w', [rows, columns], 'int8'), scale: v(scales) });
+
+const repetition = (own: Dim, masked: Dim) => ({
+  own: v(own),
+  shared: v('shared'),
+  copies: v('copies', 'shared'),
+  mask: v('copies', masked, 1),
+});
 
 /** op, a call that must fail, what the message must show (shapes as a reader writes them). */
 const mistakes: [string, () => unknown, string[]][] = [
@@ -67,6 +79,11 @@ const mistakes: [string, () => unknown, string[]][] = [
     ['backward weight [4, 5]', 'a product [4, 5]'],
   ],
   ['quantizeRows', () => quantizeRows(v(2, 3, 4)), ['[2, 3, 4]']],
+  ['dequantizeRows', () => dequantizeRows(matrix('n', 4, 4).w, v(4)), ['[4]', '[n, 4]']],
+  ['quantizeInt4', () => quantizeInt4(v(40, 6), 16), ['[40, 6]', 'blocks of 16']],
+  ['quantizeInt4', () => quantizeInt4(v(5, 6), 5), ['[5, 6]', 'two rows in a byte']],
+  ['unpackInt4', () => unpackInt4(v(8, 6), v(2, 5)), ['[8, 6]', '[2, 5]']],
+  ['unpackInt4', () => unpackInt4(v(8, 6), v(3, 6)), ['[8, 6]', '[3, 6]']],
   ['reshape', () => reshape(v(2, 3), [2, 4]), ['[2, 3]', '[2, 4]']],
   ['reshape', () => reshape(v('a', 3), ['b', 3]), ['[a, 3]', '[b, 3]']],
   ['reshape', () => reshape(v('a', 4), ['2*a', 4]), ['[a, 4]', '[2*a, 4]']],
@@ -79,6 +96,8 @@ const mistakes: [string, () => unknown, string[]][] = [
   ['reduceSum', () => reduceSum(v(2, 3), [2]), ['[2]', '[2, 3]']],
   ['reduceSum', () => reduceSum(v(2, 3), [-3]), ['[-3]', '[2, 3]']],
   ['gatherRows', () => gatherRows(v(2, 3), v(4, 1)), ['[2, 3]', '[4, 1]']],
+  ['repeatRows', () => repeatRows(v('n', 3), v('m'), repetition('tokens', 'shared')), ['[n, 3]', '[tokens]']],
+  ['sumRepeated', () => sumRepeated(v('m', 3), repetition('n', 2)), ['[copies, shared]', '[copies, 2, 1]']],
   ['scatterRows', () => scatterRows(v(2, 3), v(2), v('n', 4)), ['[2, 3]', '[2]', '[n, 4]']],
   ['scatterRows', () => scatterRows(v(2, 3), v(5), v('n', 3)), ['[2, 3]', '[5]', '[n, 3]']],
   ['causalMask', () => causalMask(v(2), v(3, 1)), ['[2]', '[3, 1]']],

@@ -1,0 +1,88 @@
+// Keeps converted weights in a file of our cache folder, so that the next start reads them instead of making them again.
+// It may never stop a run: what goes wrong with the file is said in one line, and the weights are made from the model.
+import { createHash } from 'node:crypto';
+import { HuacayaError } from '../base/index.ts';
+import type { Runtime } from '../engine/index.ts';
+import { loadViews, saveViews, viewFileSize } from '../engine/node.ts';
+import { freeBytes, markUsed, pruneQuantised, quantisedFolder, quantisedPath } from '../hub/index.ts';
+import { type Checkpoint, fingerprintFiles } from '../models/node.ts';
+import type { ConversionRecipe, WeightCache } from '../runner/index.ts';
+import { version } from '../version.ts';
+import { bytes, type Output } from './output.ts';
+
+export const quantisedCacheHelp = 'convert the weights again instead of keeping them in the cache';
+
+/** HUACAYA_QUANTISED_CACHE=0 turns it off for good. */
+export const cacheWanted = (setting: string | undefined) => !/^(0|off|no|false)$/i.test(setting ?? '');
+
+export interface QuantisedCache extends WeightCache {
+  /** The last load came from it. */
+  used: boolean;
+}
+
+/** `cacheDir` is Huacaya's own cache folder. */
+export function quantisedCache(
+  out: Output,
+  { runtime, checkpoint, cacheDir }: { runtime: Runtime; checkpoint: Checkpoint; cacheDir: string },
+): QuantisedCache {
+  /** What the file is asked for, and where it is: decided before anything is read from the checkpoint. */
+  let place: { key: string; path: string } | undefined;
+  /** One line is enough, whatever else goes wrong. */
+  let told = false;
+  const warn = (message: string) => {
+    if (!told) out.warn(`quantised cache: ${message}`);
+    told = true;
+  };
+  const locate = async (recipe: ConversionRecipe) => {
+    const { provider, version: engine } = runtime.info;
+    const source = await fingerprintFiles(checkpoint.files);
+    const { programs, ...plain } = recipe;
+    const hash = createHash('sha256').update(JSON.stringify({ version, provider, engine, source, ...plain }));
+    for (const p of programs) hash.update(p);
+    const key = hash.digest('hex');
+    const use = recipe.training ? 'train' : 'run';
+    return { key, path: quantisedPath(cacheDir, `${checkpoint.name}-${recipe.precision}-${use}`, key) };
+  };
+  const cache: QuantisedCache = {
+    used: false,
+    async load(recipe) {
+      cache.used = false;
+      place = undefined;
+      try {
+        place = await locate(recipe);
+        const views = await loadViews(runtime, place.path, place.key);
+        await markUsed(place.path);
+        cache.used = true;
+        return views;
+      } catch (e) {
+        if (!isAboutFile(e)) throw e;
+        if (e.code !== 'FILE_NOT_FOUND') warn(`${e.message}; the weights are converted again`);
+        return undefined;
+      }
+    },
+    async save(recipe, views) {
+      try {
+        const now = await locate(recipe);
+        // Written to while it was read: nobody knows which bytes these weights are made of.
+        if (!place || now.key !== place.key) return;
+        const { path, key } = place;
+        const size = viewFileSize(key, views);
+        const free = await freeBytes(path);
+        if (free !== undefined && free < size) {
+          const room = `${bytes(size)} are needed in ${quantisedFolder(cacheDir)}, ${bytes(free)} are free`;
+          throw new HuacayaError('NO_SPACE', room);
+        }
+        out.progress(`saving ${bytes(size)} of quantised weights for the next start`);
+        await saveViews(runtime, path, key, views);
+        await pruneQuantised(cacheDir, path);
+        out.progress(`saved ${bytes(size)} of quantised weights for the next start: ${path}`, true);
+      } catch (e) {
+        if (!isAboutFile(e)) throw e;
+        warn(`${e.message}; the next start converts the weights again`);
+      }
+    },
+  };
+  return cache;
+}
+
+const isAboutFile = (e: unknown): e is HuacayaError => e instanceof HuacayaError && e.code !== 'ENGINE';
