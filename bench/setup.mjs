@@ -79,12 +79,13 @@ export async function startModel({ config, weights }, setting) {
   }
 }
 
-export async function startPass(model, lora) {
+/** @param options { recompute? } */
+export async function startPass(model, lora, options = {}) {
   const layout = loraLayout(model.config, lora);
-  return { layout, pass: await TrainingPass.create(model, layout) };
+  return { layout, pass: await TrainingPass.create(model, layout, options) };
 }
 
-export const packsOf = (examples, packLen) => packExamples(examples, { packLen });
+export const packsOf = (examples, packLen, sharedPrefix = true) => packExamples(examples, { packLen, sharedPrefix });
 
 /** Loss and gradients of a pack, every target weighing `weight`. */
 export const runPack = (pass, pack, weight) => pass.run(pack.families, weight);

@@ -38,9 +38,7 @@ function plan(name) {
     threads: Number(values.threads),
   };
   const common = Object.entries(settings).flatMap(([key, value]) => [`--${key}`, String(value)]);
-  const { precision, profile } = m.ours;
-  const ours = [process.execPath, here('trainOurs.mjs'), model, data, precision, ...common];
-  if (profile) ours.push('--profile');
+  const ours = [process.execPath, here('trainOurs.mjs'), model, data, m.ours, ...common, ...(m.flags ?? [])];
   const peer = m.peer && python ? [python, here('peers/peft_bench.py'), model, data, m.peer, ...common] : undefined;
   return { ...m, name, settings, runs: Number(values.runs ?? m.runs ?? 5), sides: { ours, peer } };
 }
@@ -115,7 +113,7 @@ async function measure(plans) {
     for (const p of plans) {
       if (round >= p.runs) continue;
       const size = p.shape ? `${p.shape} ` : '';
-      await once(p.sides.ours, `${size}${p.ours.precision}${p.ours.profile ? ' profiled' : ''}`, round);
+      await once(p.sides.ours, `${size}${[p.ours, ...(p.flags ?? [])].join(' ')}`, round);
       if (p.sides.peer) await once(p.sides.peer, `${size}${p.peer}`, round);
     }
   }
@@ -135,7 +133,7 @@ async function measure(plans) {
     say(`${p.name}: ${summary.ours} ours, ${compared}`);
     // Half a comparison must not take the place of a whole one.
     if (p.peer && !raw.peer) continue;
-    const settings = { runs: p.runs, precision: p.ours.precision, ...(p.peer ? { peer: p.peer } : {}), ...p.settings };
+    const settings = { runs: p.runs, ours: [p.ours, ...(p.flags ?? [])].join(' '), peer: p.peer, ...p.settings };
     entries[p.name] = { ...summary, better: p.better, date: new Date().toISOString(), machine: at, settings, raw };
   }
   if (!values['no-record'] && Object.keys(entries).length > 0) mergeResults(here('results/train.json'), entries);

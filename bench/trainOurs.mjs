@@ -3,6 +3,7 @@
 // memory is its own.
 // usage: trainOurs.mjs MODEL DATA PRECISION [--examples 48] [--cutoff 256] [--pack 1024] [--threads N] [--warmup 1]
 //        [--shape 1.1b|7b: random weights of that shape, the tokenizer of MODEL] [--profile: where the time goes]
+//        [--shared-prefix true|false] [--recompute]
 
 import { createHook } from 'node:async_hooks';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
@@ -35,6 +36,8 @@ const { values, positionals } = parseArgs({
     targets: { type: 'string', default: 'q_proj,v_proj' },
     shape: { type: 'string' },
     profile: { type: 'boolean', default: false },
+    recompute: { type: 'boolean', default: false },
+    'shared-prefix': { type: 'string', default: 'true' },
     blocks: { type: 'boolean', default: false },
   },
 });
@@ -94,7 +97,7 @@ async function main() {
   const checkpoint = await openModel(modelPath, values.shape);
   const { train } = await readRows(dataPath, Number(values.examples));
   const examples = await examplesOf(checkpoint, train, cutoffLen);
-  const packs = packsOf(examples, packLen);
+  const packs = packsOf(examples, packLen, values['shared-prefix'] === 'true');
   if (packs.length <= warmup) {
     throw new Error(`${examples.length} examples make ${packs.length} packs, and the first ${warmup} are not timed`);
   }
@@ -107,17 +110,21 @@ async function main() {
     ...(values.profile ? { profile: isStepProgram } : {}),
   });
   const { runtime } = model;
-  const { layout, pass } = await startPass(model, { ...alpacaLora, targetModules: values.targets.split(',') });
+  const lora = { ...alpacaLora, targetModules: values.targets.split(',') };
+  const { layout, pass } = await startPass(model, lora, { recompute: values.recompute });
   const params = initLora(layout, 0);
   const optimiser = createAdamW(layout.size);
   await pass.setParameters(params);
+  await runtime.sync();
   const loadSeconds = (performance.now() - loadBegin) / 1000;
+  const loadRss = peakRss();
 
   const lag = monitorEventLoopDelay({ resolution: 1 });
   const blocks = blockMeter();
   const losses = [];
   let seconds = 0;
   let tokens = 0;
+  let computed = 0;
   let done = 0;
   runtime.countRuns(false);
   for (const [i, pack] of packs.entries()) {
@@ -133,7 +140,8 @@ async function main() {
     losses.push(loss);
     if (i < warmup) continue;
     seconds += (performance.now() - begin) / 1000;
-    tokens += pack.segments.reduce((n, e) => n + e.ids.length, 0);
+    tokens += pack.tokens;
+    computed += pack.rows;
     done += pack.segments.length;
   }
   lag.disable();
@@ -149,7 +157,9 @@ async function main() {
     mean_len: round(examples.reduce((n, e) => n + e.ids.length, 0) / examples.length, 1),
     ids_sum: examples.reduce((n, e) => n + e.ids.reduce((a, b) => a + b, 0), 0),
     steps: packs.length,
+    computed_share: round(computed / tokens, 3),
     peak_rss_gb: peakRss(),
+    load_peak_rss_gb: loadRss,
     load_s: round(loadSeconds, 1),
     ...lossEnds(losses),
     ...(profile ? { outside_products: profile.outside_products, profile } : {}),

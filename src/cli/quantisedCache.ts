@@ -37,7 +37,7 @@ export function quantisedCache(
     const { provider, version: engine } = runtime.info;
     const source = await fingerprintFiles(checkpoint.files);
     const { programs, ...plain } = recipe;
-    const hash = createHash('sha256').update(JSON.stringify({ version, provider, engine, source, ...plain }));
+    const hash = createHash('sha256').update(JSON.stringify({ huacaya: version, provider, engine, source, ...plain }));
     for (const p of programs) hash.update(p);
     const key = hash.digest('hex');
     const use = recipe.training ? 'train' : 'run';

@@ -20,6 +20,7 @@ export {
   type OnnxNode,
   type OnnxTensor,
 } from './onnx.ts';
+export { type Nf4Codes, nf4Block, quantiseNf4 } from './quantiseNf4.ts';
 export { openSafetensors, type SafetensorsFile } from './safetensors.ts';
 export { type OpenShard, openShardedSafetensors, parseShardIndex } from './shardedSafetensors.ts';
 export type { RawTensorFile, TensorFile, TensorInfo } from './tensorFile.ts';

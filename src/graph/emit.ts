@@ -5,7 +5,7 @@ import { encodeOnnx, type OnnxAttribute, type OnnxDType, type OnnxNode, type Onn
 import { int4Steps } from './ops.ts';
 import type { Program } from './program.ts';
 import type { Dim, Shape } from './shape.ts';
-import { inputName, isInput, type Node, topological, type Value } from './value.ts';
+import { type Attrs, inputName, isInput, type Node, topological, type Value } from './value.ts';
 
 type OnnxAttrs = Record<string, OnnxAttribute>;
 
@@ -76,6 +76,11 @@ class Emitter {
     return this.constant(`i${values}`, 'int64', [values.length], BigInt64Array.from(values.map(BigInt)));
   }
 
+  /** 1 as a matrix [1, 1]. */
+  one(): string {
+    return this.constant('one', 'float32', [1, 1], Float32Array.of(1));
+  }
+
   ones(n: number): string {
     return this.constant(`ones${n}`, 'float32', [n], new Float32Array(n).fill(1));
   }
@@ -119,6 +124,14 @@ function rotated(e: Emitter, x: string, rotation: string, block: number, width: 
 /** Attributes of Cast, with ONNX's numbers for the types. */
 const toUint8 = { to: { int: 2 } };
 const toInt8 = { to: { int: 3 } };
+
+/** Attributes of MatMulBnb4 for a matrix [n, k]. */
+const bnb4 = (attrs: Attrs, n: unknown, k: unknown): OnnxAttrs => ({
+  N: { int: Number(n) },
+  K: { int: Number(k) },
+  block_size: { int: Number(attrs.block) },
+  quant_type: { int: 1 }, // NF4
+});
 
 /** Sizes tried for the step of a block of 4-bit codes, as parts of its largest magnitude / 8. */
 const stepSizes = [0.85, 0.95, 1.05];
@@ -241,6 +254,19 @@ const emitRules: Record<string, EmitRule> = {
     e.nodeInto('Reshape', [codes, e.ints([2 * half, out])], outputs);
   },
 
+  nf4Linear: (e, { attrs }, [x, codes, scales], outputs) => {
+    e.nodeInto('MatMulBnb4', [x!, codes!, scales!], outputs, bnb4(attrs, attrs.out, attrs.in), 'com.microsoft');
+  },
+
+  // The kernel expands before it multiplies. As one column, times 1, the flattened matrix comes out as it is; expanding
+  // with other ops would need an index of 32 bits for each code. (Its transB = 0 is of no use: onnxruntime 1.30
+  // computes the transposed product all the same.)
+  expandNf4: (e, { attrs }, [codes, scales], outputs) => {
+    const [out, inner] = [Number(attrs.out), Number(attrs.in)];
+    const flat = e.node('MatMulBnb4', [e.one(), codes!, scales!], bnb4(attrs, out * inner, 1), 'com.microsoft');
+    e.nodeInto('Reshape', [flat, e.ints([out, inner])], outputs);
+  },
+
   reshape: (e, node, [x], outputs) => {
     const target = reshapeTarget(e, x!, node.inputs[0]!.shape, node.attrs.shape as Dim[]);
     e.nodeInto('Reshape', [x!, target], outputs);
@@ -306,6 +332,30 @@ const emitRules: Record<string, EmitRule> = {
     const picked = e.node('GatherElements', [probs!, labels!], { axis: { int: 1 } });
     const nll = e.node('Neg', [e.node('Log', [e.node('Max', [picked, e.float(1.2e-38)])])]);
     e.nodeInto('ReduceSum', [e.node('Mul', [nll, weights!])], [loss!], { keepdims: { int: 0 } });
+  },
+
+  headGrad: (e, { attrs }, [probs, labels, weights, codes, scale, mean], outputs) => {
+    const rowsOf = (index: string) => {
+      const at = { axis: { int: 0 } };
+      return e.node(
+        'DequantizeLinear',
+        [e.node('Gather', [codes!, index], at), e.node('Gather', [scale!, index], at)],
+        at,
+      );
+    };
+    const mass = e.node('ReduceSum', [probs!, e.ints([0])], { keepdims: { int: 0 } });
+    const unordered = { axis: { int: 0 }, sorted: { int: 0 } };
+    const [, columns] = e.nodeInto(
+      'TopK',
+      [mass, e.ints([attrs.columns as number])],
+      [e.fresh(), e.fresh()],
+      unordered,
+    );
+    const leading = e.node('Gather', [probs!, columns!], { axis: { int: 1 } });
+    const rest = e.node('Sub', [e.float(1), e.node('ReduceSum', [leading, e.ints([1])], { keepdims: { int: 1 } })]);
+    const expected = e.node('Gemm', [leading, rowsOf(columns!), e.node('Mul', [rest, mean!])]);
+    const label = rowsOf(e.node('Reshape', [labels!, e.ints([-1])]));
+    e.nodeInto('Mul', [e.node('Sub', [expected, label]), weights!], outputs);
   },
 
   crossEntropyGrad: (e, _node, [probs, labels, weights], outputs) => {

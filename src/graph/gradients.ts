@@ -4,6 +4,7 @@ import {
   add,
   concat,
   crossEntropyGrad,
+  expandNf4,
   int8Linear,
   matmul,
   mul,
@@ -103,7 +104,8 @@ export const gradients: Record<string, Rule> = {
   int8Linear: ({ inputs, attrs }, [g]) => {
     if (attrs.backward === 'transposed') {
       const w = transpose(inputs[1]!, [1, 0]);
-      return [int8Linear(mul(g!, inputs[2]!), { w, scale: scalar(1) })];
+      const turned = int8Linear(mul(g!, inputs[2]!), { w, scale: scalar(1) });
+      return [attrs.rotateInput ? rotateBlocks(turned, transpose(inputs[3]!, [1, 0])) : turned];
     }
     const [w1, s1, rotation] = inputs.slice(attrs.rotateInput ? 4 : 3);
     if (attrs.backward === 'float') return [matmul(g!, w1!)];
@@ -111,6 +113,11 @@ export const gradients: Record<string, Rule> = {
     const rotated = rotation ? rotateBlocks(g!, rotation) : g!;
     return [int8Linear(rotated, { w: w1!, scale: s1! })];
   },
+
+  // The weight is frozen. Only one matrix is expanded at a time, and not kept.
+  nf4Linear: ({ inputs: [, codes, scales], attrs }, [g]) => [
+    matmul(g!, expandNf4({ codes: codes!, scales: scales!, ...(attrs as { out: number; in: number; block: number }) })),
+  ],
 
   reshape: ({ inputs: [a] }, [g]) => [reshape(g!, a!.shape)],
 
@@ -200,5 +207,7 @@ export const notDifferentiable = new Set([
   'dequantizeRows',
   'quantizeInt4',
   'unpackInt4',
+  'expandNf4',
   'crossEntropyGrad',
+  'headGrad',
 ]);

@@ -176,6 +176,45 @@ export function unpackInt4(packed: Value, steps: Value): Value {
   return one('unpackInt4', [packed, steps], {}, [rows, packed.shape[1]!], 'int8');
 }
 
+/** A matrix [out, in] in NF4, as bitsandbytes keeps it: 4-bit codes in blocks over the flattened matrix. */
+export interface Nf4Matrix {
+  /** uint8 [out * in / 2, rounded up]: the first code of a pair in the high half. */
+  codes: Value;
+  /** float32 [out * in / block, rounded up]: what a block's levels, -1 to 1, are multiplied by. */
+  scales: Value;
+  out: number;
+  in: number;
+  block: number;
+}
+
+/** What onnxruntime's kernel takes. */
+const nf4Blocks = [16, 32, 64, 128, 256];
+
+function checkNf4(op: string, m: Nf4Matrix): Attrs {
+  const [bytes, blocks] = [Math.ceil((m.out * m.in) / 2), Math.ceil((m.out * m.in) / m.block)];
+  need(op, nf4Blocks.includes(m.block), () => `blocks of ${m.block}, not one of ${showShape(nf4Blocks)}`);
+  need(op, sameShape(m.codes.shape, [bytes]) && sameShape(m.scales.shape, [blocks]), () => {
+    const given = `codes ${showShape(m.codes.shape)}, scales ${showShape(m.scales.shape)}`;
+    return `${given} for a matrix ${showShape([m.out, m.in])} that takes ${bytes} and ${blocks}`;
+  });
+  return { out: m.out, in: m.in, block: m.block };
+}
+
+/** x [rows, in] times the transpose of an NF4 matrix, in float32: [rows, out]. */
+export function nf4Linear(x: Value, matrix: Nf4Matrix): Value {
+  need('nf4Linear', x.shape.length === 2 && x.shape[1] === matrix.in, () => {
+    return `${showShape(x.shape)} x ${showShape([matrix.out, matrix.in])}ᵀ: inner sizes differ`;
+  });
+  const attrs = checkNf4('nf4Linear', matrix);
+  return one('nf4Linear', [x, matrix.codes, matrix.scales], attrs, [x.shape[0]!, matrix.out]);
+}
+
+/** An NF4 matrix in float32: [out, in]. */
+export function expandNf4(matrix: Nf4Matrix): Value {
+  const attrs = checkNf4('expandNf4', matrix);
+  return one('expandNf4', [matrix.codes, matrix.scales], attrs, [matrix.out, matrix.in]);
+}
+
 // ---- layout
 
 export function reshape(a: Value, shape: Shape): Value {
@@ -378,6 +417,34 @@ export function crossEntropyGrad(probs: Value, labels: Value, weights: Value): V
     return `probs ${showShape(probs.shape)}, labels ${showShape(labels.shape)}, weights ${showShape(weights.shape)}`;
   });
   return one('crossEntropyGrad', [probs, labels, weights], {}, probs.shape);
+}
+
+/** An output head kept as 8-bit rows: `codes` int8 [vocab, width] with `scale` [vocab]; `mean` [1, width] of its rows. */
+export interface HeadRows {
+  codes: Value;
+  scale: Value;
+  mean: Value;
+}
+
+/**
+ * The gradient of `crossEntropy` with respect to what went into the head, [rows, width]: weights * (probs W - W[label]).
+ * Of the product with the whole vocabulary only the `columns` with most probability (summed over the rows) are computed;
+ * the rest of each row's probability is given to the mean row of W. With all columns it is exact.
+ */
+export function headGrad(probs: Value, labels: Value, weights: Value, head: HeadRows, columns: number): Value {
+  const [rows, vocab] = probs.shape;
+  const width = head.codes.shape[1]!;
+  need('headGrad', sameShape(labels.shape, [rows!, 1]) && sameShape(weights.shape, [rows!, 1]), () => {
+    return `probs ${showShape(probs.shape)}, labels ${showShape(labels.shape)}, weights ${showShape(weights.shape)}`;
+  });
+  need(
+    'headGrad',
+    head.codes.shape[0] === vocab && sameShape(head.scale.shape, [vocab!]) && sameShape(head.mean.shape, [1, width]),
+    () =>
+      `probs ${showShape(probs.shape)}, codes ${showShape(head.codes.shape)}, scale ${showShape(head.scale.shape)}, mean ${showShape(head.mean.shape)}`,
+  );
+  need('headGrad', columns >= 1 && columns <= Number(vocab), () => `${columns} columns of ${vocab}`);
+  return one('headGrad', [probs, labels, weights, head.codes, head.scale, head.mean], { columns }, [rows!, width]);
 }
 
 /**

@@ -8,10 +8,11 @@ import {
   type FourBitType,
   fourBitLevels,
   maxQuantState,
+  nf4Block,
   parseQuantState,
   type QuantState,
 } from '../formats/index.ts';
-import { checkPart, pieceElements, type RawTensorReader, type ReadRows, readFloats } from './bitsandbytesParts.ts';
+import { checkPart, pieceElements, type QuantisedMatrix, type RawTensorReader, readFloats } from './bitsandbytesParts.ts';
 import type { LlamaConfig } from './config.ts';
 import { checkShape, expectedShape, type TensorReader, type WeightRole } from './weights.ts';
 
@@ -29,7 +30,7 @@ export async function openFourBit(
   role: WeightRole,
   name: string,
   type: FourBitType,
-): Promise<ReadRows> {
+): Promise<QuantisedMatrix> {
   const state = await readState(file, name, type);
   checkShape(file, c, role, name, state.shape);
   const [rows, width] = expectedShape(c, role) as [number, number];
@@ -59,7 +60,7 @@ export async function openFourBit(
       `${name}.quant_map gives code ${different} the value ${map[different]}, ${type} has ${levels[different]}`,
     );
   }
-  return async (first, last) => {
+  const read = async (first: number, last: number) => {
     const out = new Float32Array((last - first) * width);
     const start = first * width;
     const end = last * width;
@@ -82,6 +83,13 @@ export async function openFourBit(
     }
     return out;
   };
+  if (type !== 'nf4' || state.blockSize !== nf4Block) return { read };
+  const readNf4 = async () => ({
+    // A copy: the bytes may be a view of memory that others read too.
+    codes: new Uint8Array(await file.readBytes(name)),
+    scales: await readScales(file, name, nested, 0, blocks),
+  });
+  return { read, readNf4 };
 }
 
 async function readState(file: RawTensorReader, name: string, type: FourBitType): Promise<QuantState> {

@@ -1,6 +1,6 @@
 // An 8-bit matrix of bitsandbytes (LLM.int8()): signed bytes in X.weight, the largest magnitude of each row in X.SCB.
 import { badQuantisation, dequantise8Bit } from '../formats/index.ts';
-import { checkPart, pieceElements, type RawTensorReader, type ReadRows, readFloats } from './bitsandbytesParts.ts';
+import { checkPart, pieceElements, type QuantisedMatrix, type RawTensorReader, type ReadRows, readFloats } from './bitsandbytesParts.ts';
 import type { LlamaConfig } from './config.ts';
 import { checkShape, expectedShape, type TensorReader, type WeightRole } from './weights.ts';
 
@@ -14,7 +14,7 @@ export async function openEightBit(
   c: LlamaConfig,
   role: WeightRole,
   name: string,
-): Promise<ReadRows> {
+): Promise<QuantisedMatrix> {
   const [rows, width] = expectedShape(c, role) as [number, number];
   const scale = besideModule(name, 'SCB');
   checkPart(file, name, 'I8', rows * width);
@@ -27,7 +27,7 @@ export async function openEightBit(
     // The others are orders of the matrix for tensor cores of one generation; no release writes them any more.
     if (layout !== 0) throw badQuantisation(file.name, `${format} is ${layout}, only 0 (rows in order) can be read`);
   }
-  return async (first, last) => {
+  const read = async (first: number, last: number) => {
     const out = new Float32Array((last - first) * width);
     const largest = await readFloats(file, scale, first, last);
     const rowsAtOnce = Math.max(1, Math.floor(pieceElements / width));
@@ -43,4 +43,5 @@ export async function openEightBit(
     }
     return out;
   };
+  return { read };
 }

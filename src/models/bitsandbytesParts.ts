@@ -1,6 +1,6 @@
 // What the layouts of bitsandbytes have in common: the tensors that lie beside X.weight, checked before they are read.
 import { HuacayaError } from '../base/index.ts';
-import { badQuantisation } from '../formats/index.ts';
+import { badQuantisation, type Nf4Codes } from '../formats/index.ts';
 import type { TensorReader } from './weights.ts';
 
 /** What is needed beside float32: bytes as they are stored. */
@@ -9,8 +9,12 @@ export interface RawTensorReader extends TensorReader {
   readBytes(name: string, start?: number, end?: number): Promise<Uint8Array>;
 }
 
-/** Rows [first, last) of a quantised matrix in float32. */
-export type ReadRows = (first: number, last: number) => Promise<Float32Array<ArrayBuffer>>;
+export interface QuantisedMatrix {
+  /** Rows [first, last) in float32. */
+  read(first: number, last: number): Promise<Float32Array<ArrayBuffer>>;
+  /** As it is stored, where that is NF4 with blocks of `nf4Block`. */
+  readNf4?(): Promise<Nf4Codes>;
+}
 
 /** Elements in a piece that is read and expanded at once: even, so that a piece of 4-bit codes starts with a byte. */
 export const pieceElements = 1 << 20;

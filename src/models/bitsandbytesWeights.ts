@@ -3,7 +3,7 @@
 import { HuacayaError } from '../base/index.ts';
 import { fourBitType, openFourBit } from './bitsandbytes4Bit.ts';
 import { isEightBit, openEightBit } from './bitsandbytes8Bit.ts';
-import type { RawTensorReader, ReadRows } from './bitsandbytesParts.ts';
+import type { QuantisedMatrix, RawTensorReader } from './bitsandbytesParts.ts';
 import type { LlamaConfig } from './config.ts';
 import {
   allRoles,
@@ -30,26 +30,25 @@ export function isBitsandbytes(file: TensorReader): boolean {
  * @throws HuacayaError MISSING_TENSOR, WRONG_SHAPE, BAD_QUANTISATION, UNSUPPORTED_QUANTISATION.
  */
 export async function bitsandbytesWeights(file: RawTensorReader, c: LlamaConfig): Promise<WeightSource> {
-  const quantised = new Map<string, { rows: number; read: ReadRows }>();
+  const quantised = new Map<string, QuantisedMatrix>();
   for (const role of allRoles(c)) {
     const name = huggingFaceName(role);
-    const read = await openMatrix(file, c, role, name);
-    if (read) quantised.set(name, { rows: expectedShape(c, role)[0]!, read });
+    const matrix = await openMatrix(file, c, role, name);
+    if (matrix) quantised.set(name, matrix);
   }
   return {
     async read(role, rows) {
       const name = huggingFaceName(effectiveRole(c, role));
       const matrix = quantised.get(name);
       if (!matrix) return file.readFloat32(name, rows?.[0], rows?.[1]);
-      const [first, last] = rows ?? [0, matrix.rows];
-      if (!(first >= 0 && first <= last && last <= matrix.rows)) {
-        throw new HuacayaError(
-          'ROW_RANGE',
-          `${file.name}: ${name} has ${matrix.rows} rows; asked for rows ${first} to ${last}`,
-        );
+      const count = expectedShape(c, role)[0]!;
+      const [first, last] = rows ?? [0, count];
+      if (!(first >= 0 && first <= last && last <= count)) {
+        throw new HuacayaError('ROW_RANGE', `${file.name}: ${name} has ${count} rows; asked for rows ${first} to ${last}`);
       }
       return matrix.read(first, last);
     },
+    readNf4: async (role) => quantised.get(huggingFaceName(effectiveRole(c, role)))?.readNf4?.(),
     ropeFactors: async () => undefined,
     close: () => file.close(),
   };

@@ -13,6 +13,7 @@ export {
   loraScale,
   loraTensorName,
 } from './lora.ts';
+export { type Nf4Codes, nf4Block, readNf4 } from './nf4.ts';
 export {
   type Adapter,
   adapterConfigJson,

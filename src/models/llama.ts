@@ -99,7 +99,5 @@ export function attentionOutput(
   return add(x1, layer.down(mul(silu(layer.gate(h)), layer.up(h))));
 }
 
-/** Final norm and output head: x [rows, hidden] to logits [rows, vocab]. */
-export function outputHead(c: LlamaConfig, x: Value, norm: Value | undefined, head: Projection): Value {
-  return head(rmsNorm(x, norm, c.rmsNormEps).y);
-}
+/** What the output head sees of x [rows, hidden]; `norm` may be absent when it is folded into the head. */
+export const finalNorm = (c: LlamaConfig, x: Value, norm: Value | undefined): Value => rmsNorm(x, norm, c.rmsNormEps).y;

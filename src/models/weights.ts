@@ -1,5 +1,6 @@
 // The weights of a model by what they are, whatever the file calls them.
 import { HuacayaError } from '../base/index.ts';
+import type { Nf4Codes } from '../formats/index.ts';
 import type { LlamaConfig } from './config.ts';
 import { type ModuleName, moduleNames, moduleShape, modules } from './llama.ts';
 
@@ -12,6 +13,8 @@ export type WeightRole =
 export interface WeightSource {
   /** @param rows only rows [first, last) of a matrix. */
   read(role: WeightRole, rows?: readonly [number, number]): Promise<Float32Array>;
+  /** A matrix as it is stored, where that is NF4 with blocks of `nf4Block`. */
+  readNf4?(role: WeightRole): Promise<Nf4Codes | undefined>;
   /** Divisors of the rotary frequencies, where the file carries them. */
   ropeFactors(): Promise<Float32Array | undefined>;
   close(): Promise<void>;

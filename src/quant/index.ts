@@ -10,5 +10,12 @@ export {
   rotationMatrices,
   type Storage,
 } from './precision.ts';
-export { blockInput, embeddingProgram, int4BlockFor, quantizeHeadProgram, quantizeModuleProgram } from './prepare.ts';
+export {
+  blockInput,
+  embeddingProgram,
+  int4BlockFor,
+  quantizeHeadProgram,
+  quantizeModuleProgram,
+  turnHeadProgram,
+} from './prepare.ts';
 export { noRotation, type Rotation, rotateColumns, rotateRows, rotates } from './rotation.ts';

@@ -12,7 +12,7 @@ import {
   type Rotation,
 } from './rotation.ts';
 
-export const precisions = ['fp32', 'int8', 'int4'] as const;
+export const precisions = ['fp32', 'int8', 'int4', 'nf4'] as const;
 export type Precision = (typeof precisions)[number];
 
 export interface ModuleBasis {
@@ -72,7 +72,7 @@ export interface BasisOptions {
 }
 
 export function basisOf(precision: Precision, c: LlamaConfig, options: BasisOptions = {}): Basis {
-  if (precision === 'fp32') {
+  if (precision === 'fp32' || precision === 'nf4') {
     const all = Object.fromEntries(moduleNames.map((m) => [m, plain])) as Record<ModuleName, ModuleBasis>;
     return { precision, storage: 'float', residual: noRotation, modules: all };
   }

@@ -9,6 +9,7 @@ import {
   program,
   quantizeInt4,
   quantizeRows,
+  reduceSum,
   reshape,
   rotateBlocks,
   scaleDim,
@@ -88,15 +89,19 @@ export function quantizeModuleProgram(c: LlamaConfig, basis: Basis, module: Modu
 }
 
 /**
- * int8 form of the output head: inputs `weight` [vocab, hidden], `norm` [hidden]; outputs `w` int8 [hidden, vocab],
- * `scale` [vocab], and for training `float` [vocab, hidden]: the backward pass stays exact there, because the peak of
- * softmax - onehot would eat the 8 bits of its row.
+ * int8 form of the output head's rows: inputs `weight` [rows, hidden], `norm` [hidden]; outputs `codes` int8 [rows, hidden],
+ * `scale` [rows, 1] and the `sum` of the rows [1, hidden].
  */
-export function quantizeHeadProgram(c: LlamaConfig, basis: Basis, training: boolean): Program {
-  const folded = mul(input('weight', [c.vocabSize, c.hiddenSize]), input('norm', [c.hiddenSize]));
+export function quantizeHeadProgram(c: LlamaConfig, basis: Basis): Program {
+  const folded = mul(input('weight', ['rows', c.hiddenSize]), input('norm', [c.hiddenSize]));
   const w = new Rotator().rotate(folded, basis.residual);
   const { codes, scale } = quantizeRows(w);
-  return program('prepare.head', { w: transpose(codes, [1, 0]), scale, ...(training ? { float: w } : {}) });
+  return program('prepare.head', { codes, scale: reshape(scale, ['rows', 1]), sum: reduceSum(w, [0]) });
+}
+
+/** `codes` [vocab, hidden] to `w` [hidden, vocab], which products are faster with. */
+export function turnHeadProgram(c: LlamaConfig): Program {
+  return program('prepare.head.turn', { w: transpose(input('codes', [c.vocabSize, c.hiddenSize], 'int8'), [1, 0]) });
 }
 
 /**

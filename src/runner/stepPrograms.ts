@@ -9,7 +9,9 @@ export const isStepProgram = (name: string): boolean => !elsewhere.test(name);
 const parts: Readonly<Record<string, string>> = {
   before: 'before attention',
   after: 'after attention',
+  mask: 'attention',
   loss: 'head and loss',
+  embed: 'gather, scatter',
   gatherRows: 'gather, scatter',
   scatterRows: 'gather, scatter',
 };

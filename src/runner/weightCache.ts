@@ -9,6 +9,7 @@ import {
   type Precision,
   quantizeHeadProgram,
   quantizeModuleProgram,
+  turnHeadProgram,
 } from '../quant/index.ts';
 
 /**
@@ -36,7 +37,8 @@ export function conversionRecipe(config: LlamaConfig, basis: Basis, training: bo
   const programs = [
     embeddingProgram(config, basis),
     ...moduleNames.map((m) => quantizeModuleProgram(config, basis, m, training)),
-    quantizeHeadProgram(config, basis, training),
+    quantizeHeadProgram(config, basis),
+    turnHeadProgram(config),
   ];
   return { ...made, programs: programs.map(toOnnx) };
 }

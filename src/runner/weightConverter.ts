@@ -10,7 +10,13 @@ import {
 } from '../engine/index.ts';
 import { type DType, type Program, resolveShape } from '../graph/index.ts';
 import { type LlamaConfig, type ModuleName, moduleNames, moduleShape, type WeightSource } from '../models/index.ts';
-import { type Basis, embeddingProgram, quantizeHeadProgram, quantizeModuleProgram } from '../quant/index.ts';
+import {
+  type Basis,
+  embeddingProgram,
+  quantizeHeadProgram,
+  quantizeModuleProgram,
+  turnHeadProgram,
+} from '../quant/index.ts';
 import { rows as rowsOf } from './workspace.ts';
 
 export interface WeightConverter {
@@ -80,7 +86,6 @@ export async function int8Converter(
   rotations: Readonly<Record<string, View>>,
 ): Promise<WeightConverter> {
   const { runtime, config: c, weights, training } = o;
-  const tableShape = [c.vocabSize, c.hiddenSize] as const;
   const alloc = (dtype: DType, shape: readonly number[]) => allocate(runtime, dtype, shape);
   /** Room for what a program makes, with so many rows. */
   const results = (p: Program, rows = 0) =>
@@ -125,17 +130,40 @@ export async function int8Converter(
       return whole;
     },
     async head() {
-      const program = await runtime.compile(quantizeHeadProgram(c, basis, training));
-      const weight = await plainTable(o, 'head');
+      const program = await runtime.compile(quantizeHeadProgram(c, basis));
       const norm = view(runtime.upload(await weights.read({ kind: 'finalNorm' })), [c.hiddenSize]);
-      const made: Record<string, View> = {
-        w: alloc('int8', [c.hiddenSize, c.vocabSize]),
-        scale: alloc('float32', [c.vocabSize]),
-        ...(training ? { float: alloc('float32', tableShape) } : {}),
-      };
-      runtime.run(program, { ...rotations, weight, norm }, made);
-      runtime.free(weight.buffer);
+      const codes = alloc('int8', [c.vocabSize, c.hiddenSize]);
+      const scale = alloc('float32', [c.vocabSize, 1]);
+      const sums = alloc('float32', [Math.ceil(c.vocabSize / tableChunk), c.hiddenSize]);
+      await readTable(o, 'head', (rows, first) => {
+        const count = rows.length / c.hiddenSize;
+        const weight = runtime.upload(rows);
+        runtime.run(
+          program,
+          { ...rotations, norm, weight: view(weight, [count, c.hiddenSize]) },
+          {
+            codes: rowsOf(codes, first, count),
+            scale: rowsOf(scale, first, count),
+            sum: rowsOf(sums, first / tableChunk, 1),
+          },
+        );
+        runtime.free(weight);
+      });
+      const made: Record<string, View> = { scale: view(scale.buffer, [c.vocabSize]) };
+      if (basis.storage === 'twoCopies') {
+        made.w = alloc('int8', [c.hiddenSize, c.vocabSize]);
+        runtime.run(await runtime.compile(turnHeadProgram(c)), { codes }, { w: made.w });
+      }
+      if (training || !made.w) made.codes = codes;
+      else runtime.free(codes.buffer);
+      if (training) {
+        const parts = (await runtime.read(sums)) as Float32Array;
+        const mean = new Float32Array(c.hiddenSize);
+        for (let i = 0; i < parts.length; i++) mean[i % mean.length]! += parts[i]! / c.vocabSize;
+        made.mean = view(runtime.upload(mean), [1, c.hiddenSize]);
+      }
       runtime.free(norm.buffer);
+      runtime.free(sums.buffer);
       await runtime.sync();
       return Object.fromEntries(Object.entries(made).map(([name, v]) => [`head.${name}`, v]));
     },

@@ -83,6 +83,22 @@ export function rotateRow(row: readonly number[], rotation: Tensor): number[] {
   });
 }
 
+/** The levels of NF4 as QLoRA's paper prints them (Dettmers et al. 2023, appendix E). */
+const nf4Levels = [
+  ...[-1, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635, -0.18477343022823334],
+  ...[-0.09105003625154495, 0, 0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224],
+  ...[0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1],
+];
+
+function expandedNf4(codes: Tensor, scales: Tensor, attrs: Call['attrs']): Tensor {
+  const [out, inner, block] = [Number(attrs.out), Number(attrs.in), Number(attrs.block)];
+  return build([out, inner], ([o, i]) => {
+    const element = o! * inner + i!;
+    const byte = codes.data[Math.floor(element / 2)]!;
+    return nf4Levels[element % 2 ? byte % 16 : Math.floor(byte / 16)]! * scales.data[Math.floor(element / block)]!;
+  });
+}
+
 const softmaxRow = (row: readonly number[]) => {
   const peak = Math.max(...row);
   const powers = row.map((x) => Math.exp(x - peak));
@@ -152,6 +168,11 @@ export const referenceOps: Readonly<Record<string, ReferenceOp>> = {
       }),
     ];
   },
+
+  nf4Linear: ({ inputs: [x, codes, scales], attrs }) => [
+    product(x!, expandedNf4(codes!, scales!, attrs), { transB: true }),
+  ],
+  expandNf4: ({ inputs: [codes, scales], attrs }) => [expandedNf4(codes!, scales!, attrs)],
 
   reshape: ({ inputs: [a], shapes: [shape] }) => [{ shape: shape!, data: a!.data }],
 
@@ -255,6 +276,21 @@ export const referenceOps: Readonly<Record<string, ReferenceOp>> = {
     const probs = mapRows(logits!, softmaxRow);
     const losses = labels!.data.map((label, r) => -Math.log(Math.max(at(probs, [r, label]), 1.2e-38)));
     return [{ shape: [], data: [sum(losses.map((l, r) => l * weights!.data[r]!))] }, probs];
+  },
+
+  headGrad: ({ inputs: [probs, labels, weights, codes, scale, mean], attrs, shapes: [shape] }) => {
+    const [rows, vocab] = probs!.shape as [number, number];
+    const all = [...Array(vocab).keys()];
+    const mass = all.map((c) => sum([...Array(rows).keys()].map((r) => at(probs!, [r, c]))));
+    const leading = all.sort((a, b) => mass[b]! - mass[a]!).slice(0, Number(attrs.columns));
+    const weight = (row: number, c: number) => at(codes!, [row, c]) * scale!.data[row]!;
+    return [
+      build(shape!, ([r, c]) => {
+        const expected = sum(leading.map((v) => at(probs!, [r!, v]) * weight(v, c!)));
+        const rest = 1 - sum(leading.map((v) => at(probs!, [r!, v])));
+        return (expected + rest * at(mean!, [0, c!]) - weight(labels!.data[r!]!, c!)) * weights!.data[r!]!;
+      }),
+    ];
   },
 
   crossEntropyGrad: ({ inputs: [probs, labels, weights] }) => [

@@ -18,6 +18,8 @@ export interface CliOptions {
   cwd: string;
   /** Text for stdin; without it stdin is empty. */
   stdin?: string;
+  /** Variables beside the few that are always set. */
+  env?: Readonly<Record<string, string>>;
   /** Called again and again while the program runs; true: SIGINT is sent, once. */
   interruptWhen?: () => boolean;
 }
@@ -33,7 +35,7 @@ export const runCli = (args: readonly string[], options: CliOptions): Promise<Cl
 function run(
   command: string,
   args: readonly string[],
-  { cwd, stdin = '', interruptWhen }: CliOptions,
+  { cwd, stdin = '', env: more, interruptWhen }: CliOptions,
 ): Promise<CliResult> {
   const home = join(cwd, 'home');
   const env = {
@@ -42,6 +44,7 @@ function run(
     HF_HOME: join(home, 'hf'),
     HUACAYA_CACHE: join(home, 'huacaya'),
     NO_COLOR: '1',
+    ...more,
   };
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd, env });

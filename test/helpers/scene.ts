@@ -1,6 +1,6 @@
 // A small graph in the making: inputs with random feeds, some of them to be differentiated by.
 import { createRng } from '../../src/base/index.ts';
-import { type Dim, input, resolveShape, type Shape, type Value } from '../../src/graph/index.ts';
+import { type Dim, input, type Nf4Matrix, resolveShape, type Shape, type Value } from '../../src/graph/index.ts';
 import { build, randomTensor, type Tensor } from './tensor.ts';
 
 /** A size, and whether the graph knows it only by a symbol. */
@@ -67,6 +67,18 @@ export class Scene {
         copies: this.given('copies', [copies, shared], [2, 4, 6, 0]),
         mask: this.given('mask', [copies, shared, 1], [1, 1, 1, 0], 'float32'),
       },
+    };
+  }
+
+  /** A matrix of random codes. */
+  nf4(name: string, out: number, inner: number, block: number): Nf4Matrix {
+    const { shape } = this.indices(`${name}.codes`, [Math.ceil((out * inner) / 2)], 256);
+    return {
+      codes: input(`${name}.codes`, shape, 'uint8'),
+      scales: this.constant(`${name}.scales`, [Math.ceil((out * inner) / block)]),
+      out,
+      in: inner,
+      block,
     };
   }
 

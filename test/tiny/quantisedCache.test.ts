@@ -1,5 +1,6 @@
 // The quantised cache on a tiny model: the second load computes what the first one computed, bit by bit, and whatever is
 // wrong with the cache, or new about the model, the load succeeds all the same.
+import { createHash } from 'node:crypto';
 import {
   chmodSync,
   mkdirSync,
@@ -79,7 +80,11 @@ async function lossAndGradients(resident: Resident) {
 
 /** Every byte that conversion made. */
 async function bytesOf({ embedding, head, layers }: Resident) {
-  const read = async ([name, v]: [string, View]) => [name, v.shape, await runtime.read(v)];
+  const read = async ([name, v]: [string, View]) => {
+    const data = await runtime.read(v);
+    const hash = createHash('sha256').update(new Uint8Array(data.buffer));
+    return `${name} ${v.buffer.dtype} [${v.shape}] ${hash.digest('hex')}`;
+  };
   return Promise.all([embedding, head, ...layers].flatMap((views) => Object.entries(views).map(read)));
 }
 

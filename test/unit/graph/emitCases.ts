@@ -7,12 +7,15 @@ import {
   crossEntropy,
   crossEntropyGrad,
   dequantizeRows,
+  expandNf4,
   gatherRows,
+  headGrad,
   type Int8Matrix,
   input,
   int8Linear,
   matmul,
   mul,
+  nf4Linear,
   quantizeInt4,
   quantizeRows,
   reduceSum,
@@ -200,6 +203,28 @@ export const emitCases: Readonly<Record<string, EmitCase>> = {
     tolerance: 0,
   },
 
+  nf4Linear: {
+    make(s, n) {
+      // Blocks that end with the matrix, in mid-row, with a row in mid-byte, and beyond the matrix.
+      return {
+        even: nf4Linear(rows(s, n, 64), s.nf4('even', 4, 64, 64)),
+        narrow: nf4Linear(rows(s, n, 20, 'y'), s.nf4('narrow', 48, 20, 64)),
+        odd: nf4Linear(rows(s, n, 27, 'z'), s.nf4('odd', 20, 27, 32)),
+        small: nf4Linear(rows(s, n, 6, 'w'), s.nf4('small', 3, 6, 64)),
+      };
+    },
+  },
+  expandNf4: {
+    make: (s) => ({
+      even: expandNf4(s.nf4('even', 4, 64, 64)),
+      narrow: expandNf4(s.nf4('narrow', 48, 20, 64)),
+      odd: expandNf4(s.nf4('odd', 20, 27, 16)),
+      small: expandNf4(s.nf4('small', 3, 7, 256)),
+      large: expandNf4(s.nf4('large', 96, 160, 128)),
+    }),
+    tolerance: 1e-7,
+  },
+
   reshape: {
     make(s, n) {
       const x = rows(s, n, 12);
@@ -328,6 +353,19 @@ export const emitCases: Readonly<Record<string, EmitCase>> = {
       const weights = s.constant('weights', n1);
       const bounded = crossEntropy(far, labels, weights);
       return { ...crossEntropy(logits, labels, weights), bounded: bounded.loss, certain: bounded.probs };
+    },
+  },
+
+  headGrad: {
+    make(s, n) {
+      const n1 = [rowsOf(s, n), 1];
+      const [probs, labels, weights] = [rows(s, n, 7), s.indices('labels', n1, 7), s.constant('weights', n1)];
+      const codes = int8Matrix(s, 7, 5).w;
+      const head = { codes, scale: s.constant('scales', [7]), mean: s.constant('mean', [1, 5]) };
+      return {
+        all: headGrad(probs, labels, weights, head, 7),
+        some: headGrad(probs, labels, weights, head, 3),
+      };
     },
   },
 

@@ -8,6 +8,7 @@ import {
   type Dim,
   matmul,
   mul,
+  nf4Linear,
   reduceSum,
   repeatRows,
   reshape,
@@ -101,6 +102,10 @@ export const gradientCases: Readonly<Record<string, fc.Arbitrary<GradientCase>>>
     const c = s.variable('c', [m, n]);
     const a = s.variable('a', swappedIf(p.transA, [m, k]));
     return addmm(c, a, s.variable('b', swappedIf(p.transB, [k, n])), { transA: p.transA, transB: p.transB });
+  }),
+
+  nf4Linear: scene({ rows: axis(), out: size(4), in: size(40), block: fc.constantFrom(16, 32) }, (s, p) => {
+    return nf4Linear(s.variable('x', [s.dim('n', p.rows), p.in]), s.nf4('w', p.out, p.in, p.block));
   }),
 
   // Two neighbouring axes become one, an axis of size 1 is put somewhere.

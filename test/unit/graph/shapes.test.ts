@@ -11,11 +11,14 @@ import {
   crossEntropyGrad,
   type Dim,
   dequantizeRows,
+  expandNf4,
   gatherRows,
+  headGrad,
   input,
   int8Linear,
   matmul,
   mul,
+  nf4Linear,
   quantizeInt4,
   quantizeRows,
   reduceSum,
@@ -50,11 +53,25 @@ let made = 0;
 const v = (...shape: Dim[]) => input(`v${made++}`, shape);
 const matrix = (rows: Dim, columns: Dim, scales: Dim) => ({ w: input('w', [rows, columns], 'int8'), scale: v(scales) });
 
+const nf4 = (out: number, inner: number, block: number) => ({
+  codes: input('codes', [Math.ceil((out * inner) / 2)], 'uint8'),
+  scales: v(Math.ceil((out * inner) / block)),
+  out,
+  in: inner,
+  block,
+});
+
 const repetition = (own: Dim, masked: Dim) => ({
   own: v(own),
   shared: v('shared'),
   copies: v('copies', 'shared'),
   mask: v('copies', masked, 1),
+});
+
+const headRows = (vocab: Dim, scales: Dim) => ({
+  codes: input('codes', [vocab, 4], 'int8'),
+  scale: v(scales),
+  mean: v(1, 4),
 });
 
 /** op, a call that must fail, what the message must show (shapes as a reader writes them). */
@@ -84,6 +101,9 @@ const mistakes: [string, () => unknown, string[]][] = [
   ['quantizeInt4', () => quantizeInt4(v(5, 6), 5), ['[5, 6]', 'two rows in a byte']],
   ['unpackInt4', () => unpackInt4(v(8, 6), v(2, 5)), ['[8, 6]', '[2, 5]']],
   ['unpackInt4', () => unpackInt4(v(8, 6), v(3, 6)), ['[8, 6]', '[3, 6]']],
+  ['nf4Linear', () => nf4Linear(v('n', 5), nf4(8, 6, 64)), ['[n, 5]', '[8, 6]']],
+  ['nf4Linear', () => nf4Linear(v('n', 6), nf4(8, 6, 48)), ['blocks of 48']],
+  ['expandNf4', () => expandNf4({ ...nf4(8, 6, 16), out: 9 }), ['codes [24], scales [3]', '[9, 6]', '27 and 4']],
   ['reshape', () => reshape(v(2, 3), [2, 4]), ['[2, 3]', '[2, 4]']],
   ['reshape', () => reshape(v('a', 3), ['b', 3]), ['[a, 3]', '[b, 3]']],
   ['reshape', () => reshape(v('a', 4), ['2*a', 4]), ['[a, 4]', '[2*a, 4]']],
@@ -106,6 +126,9 @@ const mistakes: [string, () => unknown, string[]][] = [
   ['rotary', () => rotary(v('n', 4), v(1, 'n'), v('p', 2), v('p', 1)), ['[p, 2]', '[p, 1]']],
   ['rotary', () => rotary(v('n', 4), v(1, 'm'), v('p', 2), v('p', 2)), ['[n, 4]', '[1, m]']],
   ['crossEntropy', () => crossEntropy(v('n', 9), v('n'), v('n', 1)), ['[n, 9]', '[n]', '[n, 1]']],
+  ['headGrad', () => headGrad(v('n', 9), v('n', 1), v('m', 1), headRows(9, 9), 3), ['[n, 9]', '[m, 1]']],
+  ['headGrad', () => headGrad(v('n', 9), v('n', 1), v('n', 1), headRows(9, 8), 3), ['[9, 4]', '[8]']],
+  ['headGrad', () => headGrad(v('n', 9), v('n', 1), v('n', 1), headRows(9, 9), 10), ['10 columns of 9']],
   ['crossEntropyGrad', () => crossEntropyGrad(v('n', 9), v('n', 1), v('m', 1)), ['[n, 9]', '[n, 1]', '[m, 1]']],
   ['rotateBlocks', () => rotateBlocks(v('n', 6), v(4, 4)), ['[n, 6]', '[4, 4]']],
 ];
