@@ -2,11 +2,10 @@
 // order, same seed; then the held-out loss of each adapter in its own precision, and on the exact fp32 model, which is
 // what counts for who exports it. results/quality.json is written after each precision: see README.md.
 // usage: quality.mjs [--precisions fp32,int8,int4] [--rows 800] [--held-out 100] [--resume] [--threads N]
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { resolveSettings, targetModules } from '../dist/cli/settings.js';
 import { stepCount, train } from '../dist/train/index.js';
-import { machine } from './results.mjs';
+import { machine, readResults, writeResults } from './results.mjs';
 import {
   environment,
   examplesOf,
@@ -69,6 +68,7 @@ const trainIn = (precision) =>
       heldOut,
       lora,
       packLength: s.pack_len,
+      sharedPrefix: s.shared_prefix,
       learningRate: s.learning_rate,
       schedule: s.lr_scheduler,
       warmupSteps: Math.round(s.warmup_ratio * steps),
@@ -89,13 +89,13 @@ const onExactModel = (params) =>
   withModel('fp32', async (model, _examples, heldOut) => {
     const { pass } = await startPass(model, lora);
     await pass.setParameters(params);
-    return heldOutLoss(pass, packsOf(heldOut, s.pack_len));
+    return heldOutLoss(pass, packsOf(heldOut, s.pack_len, s.shared_prefix));
   });
 
 const { base_model: _model, data_path: _data, precision: _precision, ...recipe } = s;
 const settings = { rows: rows.train.length, heldOutRows: rows.heldOut.length, ...recipe };
 const file = here('results/quality.json');
-const held = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {};
+const held = readResults(file);
 // Losses of other settings are no comparison.
 const results = JSON.stringify(held.settings) === JSON.stringify(settings) ? held.results : {};
 
@@ -132,8 +132,6 @@ for (const precision of values.precisions.split(',')) {
     process.exitCode = 1;
     continue;
   }
-  if (values['no-record']) continue;
-  mkdirSync(here('results'), { recursive: true });
-  writeFileSync(file, `${JSON.stringify({ settings, summary: summary(), results })}\n`);
+  if (!values['no-record']) writeResults(file, { settings, summary: summary(), results });
 }
 process.stdout.write(`${JSON.stringify(summary(), null, 1)}\n`);

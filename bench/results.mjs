@@ -1,5 +1,5 @@
-// bench/results/train.json: the last result of each measure with its own date, machine and settings. Running one measure
-// leaves the others as they were.
+// Files in bench/results. train.json: the last result of each measure with its own date, machine and settings; running one
+// measure leaves the others as they were.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, totalmem } from 'node:os';
 import { dirname } from 'node:path';
@@ -13,23 +13,21 @@ export const machine = () => ({
   load: loadavg().map((x) => Number(x.toFixed(2))),
 });
 
-/** JSON with one line a run, so that a diff shows what changed. */
-function readable(results) {
+const onOneLine = new Set(['machine', 'settings', 'losses']);
+
+/** Writes JSON with one line a run, so that a diff shows what changed. */
+export function writeResults(path, results) {
   const lines = [];
-  const text = JSON.stringify(
-    results,
-    (key, value) => {
-      const flat = key === 'machine' || key === 'settings' || (value && typeof value === 'object' && 'mode' in value);
-      return flat ? `@${lines.push(JSON.stringify(value)) - 1}@` : value;
-    },
-    1,
-  );
-  return `${text.replace(/"@(\d+)@"/g, (_, n) => lines[n])}\n`;
+  const hold = (key, value) => {
+    const flat = onOneLine.has(key) || (value && typeof value === 'object' && 'mode' in value);
+    return flat ? `@${lines.push(JSON.stringify(value)) - 1}@` : value;
+  };
+  const text = JSON.stringify(results, hold, 1).replace(/"@(\d+)@"/g, (_, n) => lines[n]);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, `${text}\n`);
 }
 
+export const readResults = (path) => (existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : {});
+
 /** Puts `entries` ({ name: result }) in the place of those with the same name. */
-export function mergeResults(path, entries) {
-  const held = existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : {};
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, readable({ ...held, ...entries }));
-}
+export const mergeResults = (path, entries) => writeResults(path, { ...readResults(path), ...entries });

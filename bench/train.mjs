@@ -51,7 +51,8 @@ async function resultOf([command, ...args]) {
     return JSON.parse(stdout.trim().split('\n').at(-1));
   } catch (e) {
     const said = e.stderr?.trim().split('\n').at(-1);
-    throw new Error(said || (e.signal ? `ended by ${e.signal}: out of memory?` : e.message));
+    if (said) throw new Error(said);
+    throw new Error(e.signal ? `ended by ${e.signal}: out of memory?` : `${command} gave no result (code ${e.code})`);
   }
 }
 

@@ -44,7 +44,9 @@ export function addGenerationOptions(command: Command): Command {
     .option('--max-new-tokens <n>', 'longest answer in tokens', number, 256)
     .option('--seed <n>', 'seed of the sampling', number, 0)
     .option('--stop <text...>', 'texts at which an answer ends')
-    .addOption(new Option('--precision <p>', 'fp32 is exact').choices(precisions).default('fp32'))
+    .addOption(
+      new Option('--precision <p>', 'fp32 is exact, nf4 is fp32 on 4-bit weights').choices(precisions).default('fp32'),
+    )
     .option('--threads <n>', 'cores to use (default: all)', number)
     .option('--no-quantised-cache', quantisedCacheHelp);
 }

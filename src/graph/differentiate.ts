@@ -80,7 +80,8 @@ export function cutBackward(
     const held = replaced.get(v);
     if (held) return held;
     let made: Value;
-    if (forward.has(v.node) && !cheap.has(v.node.op) && !options.recompute) {
+    const again = options.recompute || cheap.has(v.node.op) || v.node.attrs.again;
+    if (forward.has(v.node) && !again) {
       const name = `saved${saved.size}`;
       saved.set(name, v);
       made = input(name, v.shape, v.dtype);

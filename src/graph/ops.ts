@@ -37,6 +37,8 @@ export interface MatmulOptions {
   transB?: boolean;
   /** Factor on the product. */
   alpha?: number;
+  /** A backward pass that needs the product computes it again: it is thin, and would take memory to keep. */
+  again?: boolean;
 }
 
 function productShape(op: string, a: Value, b: Value, o: MatmulOptions): Dim[] {
@@ -50,12 +52,17 @@ function productShape(op: string, a: Value, b: Value, o: MatmulOptions): Dim[] {
 
 /** alpha * op(a) op(b) over the last two axes; leading axes broadcast. */
 export function matmul(a: Value, b: Value, options: MatmulOptions = {}): Value {
-  const attrs = { transA: !!options.transA, transB: !!options.transB, alpha: options.alpha ?? 1 };
+  const attrs = {
+    transA: !!options.transA,
+    transB: !!options.transB,
+    alpha: options.alpha ?? 1,
+    again: !!options.again,
+  };
   return one('matmul', [a, b], attrs, productShape('matmul', a, b, options));
 }
 
 /** c + op(a) op(b), two axes each. */
-export function addmm(c: Value, a: Value, b: Value, options: Omit<MatmulOptions, 'alpha'> = {}): Value {
+export function addmm(c: Value, a: Value, b: Value, options: Omit<MatmulOptions, 'alpha' | 'again'> = {}): Value {
   const shape = productShape('addmm', a, b, options);
   need('addmm', shape.length === 2 && sameShape(c.shape, shape), () => {
     return `adds ${showShape(c.shape)} to a product of shape ${showShape(shape)}`;
@@ -451,12 +458,12 @@ export function headGrad(probs: Value, labels: Value, weights: Value, head: Head
  * Multiplies each block of the last axis with an orthonormal matrix `rotation` [block, block]:
  * spreads outliers over a block before it is quantised (QuaRot, Ashkboos et al. 2024).
  */
-export function rotateBlocks(x: Value, rotation: Value): Value {
+export function rotateBlocks(x: Value, rotation: Value, options: Pick<MatmulOptions, 'again'> = {}): Value {
   const width = Number(x.shape.at(-1));
   const block = Number(rotation.shape[0]);
   need('rotateBlocks', width % block === 0, () => {
     return `${showShape(x.shape)} in blocks of ${showShape(rotation.shape)}`;
   });
   const flat = reshape(x, [scaleDim(x.shape[0]!, width / block), block]);
-  return reshape(matmul(flat, rotation), x.shape);
+  return reshape(matmul(flat, rotation, options), x.shape);
 }

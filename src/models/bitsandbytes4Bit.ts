@@ -12,7 +12,13 @@ import {
   parseQuantState,
   type QuantState,
 } from '../formats/index.ts';
-import { checkPart, pieceElements, type QuantisedMatrix, type RawTensorReader, readFloats } from './bitsandbytesParts.ts';
+import {
+  checkPart,
+  pieceElements,
+  type QuantisedMatrix,
+  type RawTensorReader,
+  readFloats,
+} from './bitsandbytesParts.ts';
 import type { LlamaConfig } from './config.ts';
 import { checkShape, expectedShape, type TensorReader, type WeightRole } from './weights.ts';
 

@@ -1,6 +1,12 @@
 // An 8-bit matrix of bitsandbytes (LLM.int8()): signed bytes in X.weight, the largest magnitude of each row in X.SCB.
 import { badQuantisation, dequantise8Bit } from '../formats/index.ts';
-import { checkPart, pieceElements, type QuantisedMatrix, type RawTensorReader, type ReadRows, readFloats } from './bitsandbytesParts.ts';
+import {
+  checkPart,
+  pieceElements,
+  type QuantisedMatrix,
+  type RawTensorReader,
+  readFloats,
+} from './bitsandbytesParts.ts';
 import type { LlamaConfig } from './config.ts';
 import { checkShape, expectedShape, type TensorReader, type WeightRole } from './weights.ts';
 

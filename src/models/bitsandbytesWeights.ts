@@ -44,7 +44,10 @@ export async function bitsandbytesWeights(file: RawTensorReader, c: LlamaConfig)
       const count = expectedShape(c, role)[0]!;
       const [first, last] = rows ?? [0, count];
       if (!(first >= 0 && first <= last && last <= count)) {
-        throw new HuacayaError('ROW_RANGE', `${file.name}: ${name} has ${count} rows; asked for rows ${first} to ${last}`);
+        throw new HuacayaError(
+          'ROW_RANGE',
+          `${file.name}: ${name} has ${count} rows; asked for rows ${first} to ${last}`,
+        );
       }
       return matrix.read(first, last);
     },

@@ -107,7 +107,7 @@ async function openHuggingFaceFolder(folder: string): Promise<Checkpoint> {
   );
   const index = file('model.safetensors.index.json');
   const files = [file('config.json'), ...(existsSync(index) ? [index] : [])];
-  // Called again for shards that are read later: what is returned is a copy.
+  // Called again for shards whose data is read.
   const openWeights = (name: string) => {
     files.push(file(name));
     return openFile(file(name));
@@ -119,7 +119,7 @@ async function openHuggingFaceFolder(folder: string): Promise<Checkpoint> {
     const weights = isBitsandbytes(tensors)
       ? await bitsandbytesWeights(tensors, config)
       : huggingFaceWeights(tensors, config);
-    return { path: folder, name: basename(folder), config, weights, files: [...files], tokenizer };
+    return { path: folder, name: basename(folder), config, weights, files: [...new Set(files)], tokenizer };
   } catch (e) {
     await tensors.close();
     throw e;

@@ -3,6 +3,7 @@ export {
   type BasisOptions,
   basisOf,
   blockName,
+  int4BlockFor,
   type ModuleBasis,
   normedPeak,
   type Precision,
@@ -11,11 +12,10 @@ export {
   type Storage,
 } from './precision.ts';
 export {
-  blockInput,
   embeddingProgram,
-  int4BlockFor,
   quantizeHeadProgram,
   quantizeModuleProgram,
+  Rotator,
   turnHeadProgram,
 } from './prepare.ts';
 export { noRotation, type Rotation, rotateColumns, rotateRows, rotates } from './rotation.ts';

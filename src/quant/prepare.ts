@@ -17,15 +17,20 @@ import {
   type Value,
 } from '../graph/index.ts';
 import { type LlamaConfig, type ModuleName, moduleShape } from '../models/index.ts';
-import { acrossName, type Basis, blockName } from './precision.ts';
+import { acrossName, type Basis, blockName, int4BlockFor } from './precision.ts';
 import type { Rotation } from './rotation.ts';
 
-/** A rotation matrix as a program's input. */
-export const blockInput = (block: number): Value => input(blockName(block), [block, block]);
-
-/** Rotates the last axis of x [rows, width]. One input per matrix: a program must not declare the same one twice. */
-class Rotator {
+/**
+ * Rotates the last axis of x [rows, width] in a program. The matrices are inputs, one each: a program must not declare the
+ * same one twice.
+ */
+export class Rotator {
   private readonly inputs = new Map<string, Value>();
+
+  /** The matrix of a block, [block, block]. */
+  block(block: number): Value {
+    return this.matrix(blockName(block), block);
+  }
 
   private matrix(name: string, size: number): Value {
     let made = this.inputs.get(name);
@@ -36,29 +41,22 @@ class Rotator {
     return made;
   }
 
-  rotate(x: Value, r: Rotation): Value {
-    const inside = this.blocks(x, r.block);
+  /** @param options.again a backward pass that needs what comes out rotates again, instead of keeping it. */
+  rotate(x: Value, r: Rotation, options: { again?: boolean } = {}): Value {
+    const inside = this.blocks(x, r.block, options);
     if (r.across === 1) return inside;
     // [rows, width] as [rows * groups, across, block]: the middle axis is mixed.
     const [rows, width] = x.shape as [Dim, number];
     const groups = width / (r.block * r.across);
     const cut = reshape(inside, [scaleDim(rows, groups), r.across, r.block]);
-    const mixed = matmul(transpose(cut, [0, 2, 1]), this.matrix(acrossName(r.across), r.across));
+    const mixed = matmul(transpose(cut, [0, 2, 1]), this.matrix(acrossName(r.across), r.across), options);
     return reshape(transpose(mixed, [0, 2, 1]), x.shape);
   }
 
-  blocks(x: Value, block: number): Value {
-    return block > 1 ? rotateBlocks(x, this.matrix(blockName(block), block)) : x;
+  blocks(x: Value, block: number, options: { again?: boolean } = {}): Value {
+    return block > 1 ? rotateBlocks(x, this.block(block), options) : x;
   }
 }
-
-/**
- * Rows of a matrix that share a step in 4 bits: 32 cost 0.25 bits a weight for the steps. Rotated weights are nearly
- * normal, and an error of 8.4 % (rms) is left; 16 rows would leave 7.6 %, 64 rows 9.2 %.
- */
-const int4Block = 32;
-/** The largest block that divides a width. */
-export const int4BlockFor = (width: number) => Math.min(int4Block, width & -width);
 
 /**
  * Quantised form of a projection: inputs `weight` [out, in] as in the file and, where folded, `norm` [in]; outputs `w` int8

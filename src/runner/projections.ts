@@ -1,8 +1,19 @@
 // How a projection enters a program: the frozen product in its precision, plus the adapter's two thin products.
 // The names of the inputs made here are the names under which `residentModel.ts` and `adapterImage.ts` bind buffers.
-import { addmm, input, int8Linear, matmul, mul, rotateBlocks, unpackInt4, type Value } from '../graph/index.ts';
-import { type LlamaConfig, type ModuleName, moduleShape, type Projection } from '../models/index.ts';
-import { type Basis, blockInput, int4BlockFor } from '../quant/index.ts';
+import {
+  addmm,
+  input,
+  int8Linear,
+  matmul,
+  mul,
+  type Nf4Matrix,
+  nf4Linear,
+  rotateBlocks,
+  unpackInt4,
+  type Value,
+} from '../graph/index.ts';
+import { type LlamaConfig, type ModuleName, moduleShape, nf4Block, type Projection } from '../models/index.ts';
+import { type Basis, int4BlockFor, Rotator } from '../quant/index.ts';
 
 /** Rank per module; 0 where nothing is adapted. */
 export type ModuleRanks = Readonly<Record<ModuleName, number>>;
@@ -17,10 +28,17 @@ export interface ProjectionOptions {
 
 /** The projections of one program; rotation matrices are inputs that they share. */
 export function projections(c: LlamaConfig, basis: Basis, options: ProjectionOptions) {
-  const rotations = new Map<number, Value>();
-  const rotation = (block: number): Value => {
-    const made = rotations.get(block) ?? blockInput(block);
-    rotations.set(block, made);
+  const rotator = new Rotator();
+  const rotation = (block: number): Value => rotator.block(block);
+
+  /** What comes out of a norm as the plain model has it, for the modules that want it so; made once for all of them. */
+  const restored = new Map<Value, Value>();
+  const restore = (module: ModuleName, x: Value): Value => {
+    if (!basis.modules[module].restoresNorm) return x;
+    const made =
+      restored.get(x) ??
+      mul(rotator.rotate(x, basis.residual, { again: true }), input(normBefore(module), [c.hiddenSize]));
+    restored.set(x, made);
     return made;
   };
 
@@ -31,8 +49,20 @@ export function projections(c: LlamaConfig, basis: Basis, options: ProjectionOpt
     return unpackInt4(packed, input(`${module}.steps`, [shape.in / int4BlockFor(shape.in), shape.out], 'int8'));
   };
 
+  const nf4 = (module: ModuleName): Nf4Matrix => {
+    const shape = moduleShape(c, module);
+    const size = shape.out * shape.in;
+    return {
+      codes: input(`${module}.codes`, [Math.ceil(size / 2)], 'uint8'),
+      scales: input(`${module}.scales`, [Math.ceil(size / nf4Block)]),
+      ...shape,
+      block: nf4Block,
+    };
+  };
+
   const frozen = (module: ModuleName, x: Value): Value => {
     const shape = moduleShape(c, module);
+    if (basis.precision === 'nf4') return nf4Linear(x, nf4(module));
     if (basis.precision === 'fp32') return matmul(x, input(`${module}.w`, [shape.out, shape.in]), { transB: true });
     const spec = basis.modules[module];
     const matrix = { w: codes(module), scale: input(`${module}.scale`, [shape.out]) };
@@ -57,7 +87,8 @@ export function projections(c: LlamaConfig, basis: Basis, options: ProjectionOpt
   return (module: ModuleName): Projection => {
     const shape = moduleShape(c, module);
     const rank = options.ranks[module];
-    return (x) => {
+    return (normed) => {
+      const x = restore(module, normed);
       const base = frozen(module, x);
       if (rank === 0) return base;
       const seen = options.dropout ? mul(x, input(`${module}.mask`, x.shape)) : x;
@@ -67,9 +98,10 @@ export function projections(c: LlamaConfig, basis: Basis, options: ProjectionOpt
   };
 }
 
-/** The norm before a module, unless the precision folds it away. */
+/** The norm before modules, unless the precision folds it away or its weight comes later. */
 export function normInput(c: LlamaConfig, basis: Basis, name: NormName): Value | undefined {
-  return basis.modules[normedModules[name][0]].foldsNorm ? undefined : input(name, [c.hiddenSize]);
+  const { foldsNorm, restoresNorm } = basis.modules[normedModules[name][0]];
+  return foldsNorm || restoresNorm ? undefined : input(name, [c.hiddenSize]);
 }
 
 /** The norms of a layer, and the modules that see what comes out of them. */
@@ -78,3 +110,6 @@ export const normedModules = {
   mlpNorm: ['gate_proj', 'up_proj'],
 } as const satisfies Record<string, readonly ModuleName[]>;
 export type NormName = keyof typeof normedModules;
+
+const normBefore = (module: ModuleName): NormName =>
+  (normedModules.attentionNorm as readonly ModuleName[]).includes(module) ? 'attentionNorm' : 'mlpNorm';

@@ -14,7 +14,7 @@ import type { FoldedNorms } from './adapterImage.ts';
 import { requireInt8 } from './int8Probe.ts';
 import { type NormName, normedModules } from './projections.ts';
 import { type ConvertedWeights, conversionRecipe, nameViews, sortViews, type WeightCache } from './weightCache.ts';
-import { int8Converter, plainConverter } from './weightConverter.ts';
+import { int8Converter, nf4Converter, plainConverter } from './weightConverter.ts';
 
 export interface ResidentModel {
   runtime: Runtime;
@@ -90,8 +90,8 @@ function requireInt4(c: LlamaConfig): void {
  */
 export async function loadModel(options: LoadOptions): Promise<ResidentModel> {
   const { runtime, config: c, weights, precision, training } = options;
-  if (precision !== 'fp32') await requireInt8(runtime);
   const basis = basisOf(precision, c, { training, oneCopy: options.oneCopy ?? false });
+  if (basis.storage !== 'float') await requireInt8(runtime);
   if (basis.storage === 'int4') requireInt4(c);
   const positions = Math.min(options.positions ?? c.maxPositions, c.maxPositions);
   const upload = (data: HostArray, shape: readonly number[]) => view(runtime.upload(data), shape);
@@ -114,8 +114,8 @@ export async function loadModel(options: LoadOptions): Promise<ResidentModel> {
   const foldedNorms: Partial<Record<ModuleName, Float32Array>>[] = [];
 
   const convertAll = async (): Promise<ConvertedWeights> => {
-    const convert =
-      basis.precision === 'fp32' ? plainConverter(options) : await int8Converter(options, basis, rotations);
+    const inFloat = precision === 'nf4' ? nf4Converter : plainConverter;
+    const convert = basis.storage === 'float' ? inFloat(options) : await int8Converter(options, basis, rotations);
     const embedding = await convert.embedding();
     advance();
     const layers: Record<string, View>[] = [];
@@ -126,8 +126,7 @@ export async function loadModel(options: LoadOptions): Promise<ResidentModel> {
         if (!folded[normedModules[kind][0]]) bound[kind] = upload(norms[kind], [c.hiddenSize]);
       }
       for (const module of moduleNames) {
-        const matrix = await weights.read({ kind: 'projection', layer, module });
-        Object.assign(bound, convert.projection(module, matrix, folded[module]));
+        Object.assign(bound, await convert.projection(layer, module, folded[module]));
       }
       layers.push(bound);
       foldedNorms.push(folded);

@@ -33,7 +33,7 @@ export interface ConversionRecipe {
 export function conversionRecipe(config: LlamaConfig, basis: Basis, training: boolean): ConversionRecipe {
   const { precision } = basis;
   const made = { version: conversionVersion, precision, training, basis, config, programs: [] };
-  if (precision === 'fp32') return made;
+  if (basis.storage === 'float') return made;
   const programs = [
     embeddingProgram(config, basis),
     ...moduleNames.map((m) => quantizeModuleProgram(config, basis, m, training)),
@@ -61,7 +61,8 @@ export interface ConvertedWeights {
 export function nameViews(weights: ConvertedWeights): Map<string, View> {
   const named = new Map<string, View>();
   for (const [name, v] of Object.entries(weights.embedding)) named.set(`embedding.${name}`, v);
-  for (const [name, v] of Object.entries(weights.head)) named.set(name, v);
+  // A tied head in float32 is the embedding's table: once is enough.
+  for (const [name, v] of Object.entries(weights.head)) if (v !== weights.embedding.table) named.set(name, v);
   for (const [layer, views] of weights.layers.entries()) {
     for (const [name, v] of Object.entries(views)) named.set(`${layer}.${name}`, v);
   }
@@ -81,5 +82,7 @@ export function sortViews(views: ReadonlyMap<string, View>, layers: number): Con
     else return undefined;
   }
   if (!embedding.table || sorted.some((s) => Object.keys(s).length === 0)) return undefined;
+  // Heads of 8 bits have codes, or a matrix of their own.
+  if (!head['head.w'] && !head['head.codes']) head['head.w'] = embedding.table;
   return { embedding, head, layers: sorted };
 }

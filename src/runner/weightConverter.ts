@@ -4,12 +4,20 @@ import {
   type CompiledProgram,
   type DeviceBuffer,
   elementCount,
+  type HostArray,
   type Runtime,
   type View,
   view,
 } from '../engine/index.ts';
 import { type DType, type Program, resolveShape } from '../graph/index.ts';
-import { type LlamaConfig, type ModuleName, moduleNames, moduleShape, type WeightSource } from '../models/index.ts';
+import {
+  type LlamaConfig,
+  type ModuleName,
+  moduleNames,
+  moduleShape,
+  readNf4,
+  type WeightSource,
+} from '../models/index.ts';
 import {
   type Basis,
   embeddingProgram,
@@ -20,8 +28,8 @@ import {
 import { rows as rowsOf } from './workspace.ts';
 
 export interface WeightConverter {
-  /** `norm`: weight of the norm that is folded in; not consumed. `matrix` is. */
-  projection(module: ModuleName, matrix: Float32Array, norm: Float32Array | undefined): Record<string, View>;
+  /** `norm`: weight of the norm that is folded in; not consumed. */
+  projection(layer: number, module: ModuleName, norm: Float32Array | undefined): Promise<Record<string, View>>;
   /** `table` and, where it is quantised, `tableScale`. */
   embedding(): Promise<Record<string, View>>;
   head(embedding: Readonly<Record<string, View>>): Promise<Record<string, View>>;
@@ -64,8 +72,9 @@ async function plainTable(o: ConverterOptions, kind: Table): Promise<View> {
 export function plainConverter(o: ConverterOptions): WeightConverter {
   const { runtime, config: c, weights } = o;
   return {
-    projection(module, matrix) {
+    async projection(layer, module) {
       const shape = moduleShape(c, module);
+      const matrix = await weights.read({ kind: 'projection', layer, module });
       return { [`${module}.w`]: view(runtime.upload(matrix), [shape.out, shape.in]) };
     },
     embedding: async () => ({ table: await plainTable(o, 'embedding') }),
@@ -75,6 +84,18 @@ export function plainConverter(o: ConverterOptions): WeightConverter {
         'head.w': c.tiedHead ? table! : await plainTable(o, 'head'),
         'head.norm': view(runtime.upload(norm), [c.hiddenSize]),
       };
+    },
+  };
+}
+
+/** Weights as in the file, but for the projections, whose codes are NF4. */
+export function nf4Converter(o: ConverterOptions): WeightConverter {
+  const upload = (data: HostArray) => view(o.runtime.upload(data), [data.length]);
+  return {
+    ...plainConverter(o),
+    async projection(layer, module) {
+      const { codes, scales } = await readNf4(o.weights, { kind: 'projection', layer, module });
+      return { [`${module}.codes`]: upload(codes), [`${module}.scales`]: upload(scales) };
     },
   };
 }
@@ -98,8 +119,9 @@ export async function int8Converter(
   const embedding = embeddingProgram(c, basis);
   const convertEmbedding = await runtime.compile(embedding);
   return {
-    projection(module, matrix, norm) {
+    async projection(layer, module, norm) {
       const shape = moduleShape(c, module);
+      const matrix = await weights.read({ kind: 'projection', layer, module });
       const { source, compiled } = programs.get(module)!;
       const made = results(source);
       const temporary: DeviceBuffer[] = [];

@@ -16,6 +16,7 @@ export const startRuntime = (): Promise<Runtime> => createRuntime({ threads: 1 }
 export interface LoadTinyOptions extends WriteOptions {
   precision?: Precision;
   training?: boolean;
+  oneCopy?: boolean;
   positions?: number;
   packTokens?: number;
 }

@@ -37,36 +37,51 @@ describe.each(cases)('%s', (_name, config, changes) => {
 
   it('has the loss and the gradient of fp32, nearly', async () => {
     const results = [];
-    for (const precision of ['fp32', 'int8'] as const) {
-      const { resident } = await loadTiny(runtime, model, { precision });
+    const settings = [{ precision: 'fp32' }, { precision: 'int8' }, { precision: 'int8', oneCopy: true }] as const;
+    for (const setting of settings) {
+      const { resident } = await loadTiny(runtime, model, setting);
       const { pass, layout, params } = await passWith(resident, lora(changes));
       const result = await pass.run(sequences, weight);
       expect(Math.abs(weight * (await pass.evaluate(sequences)) - result.loss)).toBeLessThan(1e-5);
       results.push({ ...result, expected: weight * referenceLoss(model, sequences, referenceLora(layout, params)) });
     }
-    const [exact, coarse] = results;
-    expect(Math.abs(coarse!.loss / coarse!.expected - 1)).toBeLessThan(0.02);
-    expect(cosine(coarse!.gradients, exact!.gradients)).toBeGreaterThan(0.95);
-    const size = (g: Float32Array) => Math.sqrt(g.reduce((sum, x) => sum + x * x, 0));
-    expect(Math.abs(size(coarse!.gradients) / size(exact!.gradients) - 1)).toBeLessThan(0.1);
+    const [exact, ...both] = results;
+    for (const coarse of both) {
+      expect(Math.abs(coarse.loss / coarse.expected - 1)).toBeLessThan(0.02);
+      expect(cosine(coarse.gradients, exact!.gradients)).toBeGreaterThan(0.95);
+      const size = (g: Float32Array) => Math.sqrt(g.reduce((sum, x) => sum + x * x, 0));
+      expect(Math.abs(size(coarse.gradients) / size(exact!.gradients) - 1)).toBeLessThan(0.1);
+    }
   });
 });
 
-it('predicts nearly the same in inference, with an adapter', async () => {
-  const model = tinyModel(tinyConfigs.untied);
-  const { resident } = await loadTiny(runtime, model, { precision: 'int8', training: false });
-  const { layout, params } = await passWith((await loadTiny(runtime, model)).resident, lora());
-  const pass = await InferencePass.create(resident);
-  const adapter = await pass.loadAdapter({ layout, params });
-  const ids = [...randomSequence(20, 7).ids];
-  const logits = await pass.advance(pass.createCache(20), ids, adapter);
-  const expected = referenceLogits(model, ids, referenceLora(layout, params)).data.subarray(-300);
-  expect(cosine(logits, expected)).toBeGreaterThan(0.99);
-});
+it.each([{ training: false }, { training: false, oneCopy: true }, { training: true, oneCopy: true }])(
+  'predicts nearly the same in inference, with an adapter: %o',
+  async (setting) => {
+    const model = tinyModel(tinyConfigs.untied);
+    const { resident } = await loadTiny(runtime, model, { precision: 'int8', ...setting });
+    const { layout, params } = await passWith((await loadTiny(runtime, model)).resident, lora());
+    const pass = await InferencePass.create(resident);
+    const adapter = await pass.loadAdapter({ layout, params });
+    const ids = [...randomSequence(20, 7).ids];
+    const logits = await pass.advance(pass.createCache(20), ids, adapter);
+    const expected = referenceLogits(model, ids, referenceLora(layout, params)).data.subarray(-300);
+    expect(cosine(logits, expected)).toBeGreaterThan(0.99);
+  },
+);
 
 it('holds its matrices in 8 bits', async () => {
   const { resident } = await loadTiny(runtime, tinyModel(), { precision: 'int8', training: false });
   for (const module of moduleNames) expect(resident.layers[0]![`${module}.w`]!.buffer.dtype).toBe('int8');
+});
+
+it('holds them once where memory counts, and the embedding in 8 bits too', async () => {
+  const two = (await loadTiny(runtime, tinyModel(), { precision: 'int8' })).resident;
+  const one = (await loadTiny(runtime, tinyModel(), { precision: 'int8', oneCopy: true })).resident;
+  const held = (m: typeof one) => Object.entries(m.layers[0]!).filter(([, v]) => v.buffer.dtype === 'int8');
+  expect(held(two)).toHaveLength(2 * moduleNames.length);
+  expect(held(one).map(([name]) => name)).toEqual(moduleNames.map((m) => `${m}.w`));
+  expect([two.embedding.table!.buffer.dtype, one.embedding.table!.buffer.dtype]).toEqual(['float32', 'int8']);
 });
 
 it('is refused where sums of 8-bit products are cut', async () => {

@@ -194,15 +194,69 @@ describe('a file that is not right', () => {
   it.each<[string, (h: Record<string, unknown[][]>) => unknown, RegExp]>([
     ['no object', () => [], /incomplete header/],
     ['nothing', () => null, /incomplete header/],
-    ['a buffer larger than the file', (h) => void (h.buffers![0]![1] = 9999), /has \d+ bytes instead of \d+/],
-    ['a buffer of half an element', (h) => void (h.buffers![0]![1] = 5.5), /describes a buffer as/],
-    ['an unknown type', (h) => void (h.buffers![0]![0] = 'float99'), /describes a buffer as \["float99"/],
-    ['a type that every object has', (h) => void (h.buffers![0]![0] = 'valueOf'), /describes a buffer as \["valueOf"/],
-    ['a view of no buffer', (h) => void (h.views![0]![1] = 9), /describes a view as/],
-    ['a view beyond its buffer', (h) => void (h.views![0]![2] = 1), /describes a view as/],
-    ['a view with a negative size', (h) => void (h.views![0]![3] = [-1]), /describes a view as/],
-    ['a view twice', (h) => void (h.views![1]![0] = 'whole'), /has two views whole/],
-    ['rows that are none', (h) => void (h.views = [7 as never]), /describes a view as 7/],
+    [
+      'a buffer larger than the file',
+      (h) => {
+        h.buffers![0]![1] = 9999;
+      },
+      /has \d+ bytes instead of \d+/,
+    ],
+    [
+      'a buffer of half an element',
+      (h) => {
+        h.buffers![0]![1] = 5.5;
+      },
+      /describes a buffer as/,
+    ],
+    [
+      'an unknown type',
+      (h) => {
+        h.buffers![0]![0] = 'float99';
+      },
+      /describes a buffer as \["float99"/,
+    ],
+    [
+      'a type that every object has',
+      (h) => {
+        h.buffers![0]![0] = 'valueOf';
+      },
+      /describes a buffer as \["valueOf"/,
+    ],
+    [
+      'a view of no buffer',
+      (h) => {
+        h.views![0]![1] = 9;
+      },
+      /describes a view as/,
+    ],
+    [
+      'a view beyond its buffer',
+      (h) => {
+        h.views![0]![2] = 1;
+      },
+      /describes a view as/,
+    ],
+    [
+      'a view with a negative size',
+      (h) => {
+        h.views![0]![3] = [-1];
+      },
+      /describes a view as/,
+    ],
+    [
+      'a view twice',
+      (h) => {
+        h.views![1]![0] = 'whole';
+      },
+      /has two views whole/,
+    ],
+    [
+      'rows that are none',
+      (h) => {
+        h.views = [7 as never];
+      },
+      /describes a view as 7/,
+    ],
   ])('whose header has %s is refused', (_name, change, message) => check(withHeader(good, change), message));
 
   it('is refused under another key', async () => {

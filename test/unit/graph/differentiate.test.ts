@@ -215,6 +215,14 @@ describe('trainingPrograms', () => {
     expect(opsOf(Object.values(pair.backward.outputs)).sort()).toEqual(['input', 'input', 'matmul', 'silu']);
   });
 
+  it('computes a product again that says so', () => {
+    const [x, a, b] = [input('x', ['n', 2]), input('a', [2, 3]), input('b', [3, 2])];
+    const turned = matmul(x, a, { again: true });
+    const pair = trainingPrograms('thin', { y: matmul(turned, b) }, [b]);
+    expect(pair.saved.size).toBe(0);
+    expect(inputNames(pair.backward).sort()).toEqual(['a', 'grad.y', 'x']);
+  });
+
   it('unpacks 4 bits again instead of keeping what they become', () => {
     const packed = input('packed', [8, 3], 'uint8');
     const codes = unpackInt4(packed, input('steps', [2, 3], 'int8'));

@@ -1,8 +1,16 @@
 // Checkpoints of bitsandbytes against what bitsandbytes itself makes of them.
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createRng, HuacayaError, memorySource } from '../../../src/base/index.ts';
-import { encodeSafetensors, openSafetensors, openShardedSafetensors } from '../../../src/formats/index.ts';
+import {
+  dequantise4Bit,
+  encodeSafetensors,
+  fourBitLevels,
+  nf4Block,
+  openSafetensors,
+  openShardedSafetensors,
+} from '../../../src/formats/index.ts';
 import {
   allRoles,
   bitsandbytesWeights,
@@ -13,6 +21,8 @@ import {
   type LlamaConfig,
   type WeightRole,
 } from '../../../src/models/index.ts';
+import { openCheckpoint } from '../../../src/models/node.ts';
+import { temporaryFolder, tinyModel, writeTinyModel } from '../../helpers/tinyModel.ts';
 import { damage } from '../formats/helpers.ts';
 
 const config: LlamaConfig = {
@@ -104,6 +114,22 @@ describe('a checkpoint of bitsandbytes', () => {
     const sharded = await openShardedSafetensors(index, async (name) => memorySource(name, shards.get(name)!));
     const weights = await bitsandbytesWeights(sharded, config);
     for (const role of allRoles(config)) expect(await weights.read(role)).toEqual(await expected(role));
+  });
+
+  it('hands NF4 out as it is stored, where its blocks are the usual ones', async () => {
+    const weights = await bitsandbytesWeights(await open(model), config);
+    const stored = [...allRoles(config)].map(async (role) => [role, await weights.readNf4!(role)] as const);
+    const named = [];
+    for (const [role, made] of await Promise.all(stored)) {
+      if (!made) continue;
+      named.push(role.kind === 'projection' ? role.module : role.kind);
+      const wanted = await expected(role);
+      const out = new Float32Array(wanted.length);
+      dequantise4Bit(made.codes, fourBitLevels.nf4, { values: made.scales, first: 0, blockSize: nf4Block }, 0, out);
+      expect(out).toEqual(wanted);
+    }
+    // Not FP4, not 8 bits, and not blocks of 32.
+    expect(named).toEqual(['q_proj', 'k_proj', 'gate_proj', 'head']);
   });
 
   it('refuses rows that it does not have', async () => {
@@ -238,6 +264,18 @@ describe('quantization_config', () => {
         hint: expect.stringContaining('GGUF'),
       }),
     );
+  });
+
+  it('is looked at when a folder is opened', async () => {
+    const folder = temporaryFolder();
+    try {
+      const path = join(writeTinyModel(folder.path, tinyModel()), 'config.json');
+      const json = JSON.parse(readFileSync(path, 'utf8'));
+      writeFileSync(path, JSON.stringify({ ...json, quantization_config: { quant_method: 'gptq' } }));
+      await expect(openCheckpoint(folder.path)).rejects.toThrow(/config.json: the weights are quantised with "gptq"/);
+    } finally {
+      folder.remove();
+    }
   });
 
   it('is refused without a method, with both widths, and when it is no object', () => {
