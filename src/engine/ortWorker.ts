@@ -1,8 +1,9 @@
 // The worker thread in which onnxruntime lives: its run() blocks the thread that calls it, and here that hurts nobody.
 import { parentPort, workerData } from 'node:worker_threads';
 import * as ort from 'onnxruntime-node';
-import type { DType } from '../graph/index.ts';
+import { type DType, firstOutput } from '../graph/index.ts';
 import { FileProblem, readParts, writeParts } from './fileTransfer.ts';
+import { runInto, skipOutputCopies } from './ortOutputs.ts';
 import { Profiler, type Trace } from './ortProfiler.ts';
 import { sessionOptions } from './ortSettings.ts';
 import type { Binding, Command, FileFailure, Reply, WorkerOptions } from './protocol.ts';
@@ -10,6 +11,8 @@ import { dtypeOf, type HostArray, hostArrays } from './runtime.ts';
 
 const { threads, profile } = workerData as WorkerOptions;
 const port = parentPort!;
+skipOutputCopies();
+const first = new ort.Tensor('float32', new Float32Array(1), [1]);
 const buffers = new Map<number, { dtype: DType; data: HostArray }>();
 const programs = new Map<number, { name: string; session: ort.InferenceSession; trace?: Trace }>();
 const profiler = profile === undefined ? undefined : new Profiler(profile);
@@ -40,7 +43,7 @@ async function run(command: Command & { do: 'run' }): Promise<void> {
   try {
     const [feeds, fetches] = [tensors(command.feeds), tensors(command.fetches)];
     const begin = program.trace && performance.now();
-    await program.session.run(feeds, fetches);
+    await runInto(program.session, feeds, fetches, first);
     if (program.trace) profiler!.ran(program.trace, (performance.now() - begin!) / 1000);
   } catch (cause) {
     throw new Error(`${program.name}: ${(cause as Error).message}`);
@@ -55,7 +58,10 @@ async function compile(command: Command & { do: 'compile' }): Promise<Reply> {
   });
   if (trace) profiler!.opened(trace, session);
   programs.set(command.program, { name: command.name, session, ...(trace ? { trace } : {}) });
-  return { reply: command.reply, value: { inputs: session.inputNames, outputs: session.outputNames } };
+  return {
+    reply: command.reply,
+    value: { inputs: session.inputNames, outputs: session.outputNames.filter((n) => n !== firstOutput) },
+  };
 }
 
 async function transfer<T>(work: () => Promise<T>): Promise<T | FileFailure> {

@@ -366,6 +366,9 @@ const emitRules: Record<string, EmitRule> = {
   },
 };
 
+/** The first output of every model, one number of no meaning: see engine/ortOutputs.ts for what it is good for. */
+export const firstOutput = '%first';
+
 /** Encodes a program as an ONNX model. Sizes stay symbolic where the program's are. */
 export function toOnnx(program: Program): Uint8Array {
   const e = new Emitter();
@@ -395,12 +398,14 @@ export function toOnnx(program: Program): Uint8Array {
   // The same value under a second name, or an input handed out: a copy.
   for (const [name, v] of outputs) if (e.name(v) !== name) e.nodeInto('Identity', [e.name(v)], [name]);
 
+  e.nodeInto('Identity', [e.float(0)], [firstOutput]);
+
   const info = (name: string, v: Value) => ({ name, dtype: v.dtype, shape: v.shape });
   return encodeOnnx({
     name: program.name,
     nodes: e.nodes,
     inputs: program.inputs.map((v) => info(inputName(v), v)),
-    outputs: outputs.map(([name, v]) => info(name, v)),
+    outputs: [{ name: firstOutput, dtype: 'float32', shape: [1] }, ...outputs.map(([name, v]) => info(name, v))],
     initializers: e.initializers,
   });
 }

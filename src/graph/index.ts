@@ -1,5 +1,5 @@
 export { cutBackward, grad } from './differentiate.ts';
-export { toOnnx } from './emit.ts';
+export { firstOutput, toOnnx } from './emit.ts';
 export { gradients, notDifferentiable } from './gradients.ts';
 export * from './ops.ts';
 export { type Program, program, type TrainingPrograms, trainingPrograms } from './program.ts';
