@@ -2,7 +2,7 @@
 // number of sequences; only `attention` knows which keys a query may see, so it runs once a sequence.
 
 import type { Dim, Value } from '../graph/index.ts';
-import { add, input, matmul, mul, reshape, rmsNorm, rotary, silu, softmaxMatmul, transpose } from '../graph/index.ts';
+import { add, input, matmul, mul, rmsNorm, rotary, silu, softmaxMatmul, transpose } from '../graph/index.ts';
 import type { LlamaConfig } from './config.ts';
 
 /** A projection with whatever belongs to it: frozen weight in some precision, adapter, dropout. */
@@ -71,20 +71,20 @@ export function attentionInput(
   return { q: turn(layer.q(h)), k: turn(layer.k(h)), v: layer.v(h) };
 }
 
+/** Queries by head, and keys or values by the head that a group of queries shares: the same memory, seen with more axes. */
+export const queryHeads = (c: LlamaConfig, rows: Dim): Dim[] => [rows, c.kvHeads, c.heads / c.kvHeads, c.headDim];
+export const keyHeads = (c: LlamaConfig, rows: Dim): Dim[] => [rows, c.kvHeads, 1, c.headDim];
+
 /**
- * Second third, for one sequence: q [queries, heads * headDim] against k, v [keys, kvHeads * headDim].
- * `mask` [queries, keys] is added to the scores: 0 where a query may look, very negative where not.
+ * Second third, for one sequence: q [queries, kvHeads, group, headDim] against k, v [keys, kvHeads, 1, headDim], to the
+ * shape of q. `mask` [queries, keys] is added to the scores: 0 where a query may look, very negative where not.
  * The heads of a group share keys and values by broadcasting: one product a head, which spreads over cores.
  */
 export function attention(c: LlamaConfig, q: Value, k: Value, v: Value, mask: Value): Value {
-  const { kvHeads, headDim } = c;
-  const group = c.heads / kvHeads;
-  const [queries, keys] = mask.shape as [Dim, Dim];
-  const qh = transpose(reshape(q, [queries, kvHeads, group, headDim]), [1, 2, 0, 3]);
-  const shared = (x: Value) => transpose(reshape(x, [keys, kvHeads, 1, headDim]), [1, 2, 0, 3]);
-  const scores = matmul(qh, shared(k), { transB: true, alpha: 1 / Math.sqrt(headDim) });
-  const mixed = softmaxMatmul(add(scores, mask), shared(v)).y; // [kvHeads, group, queries, headDim]
-  return reshape(transpose(mixed, [2, 0, 1, 3]), [queries, c.heads * headDim]);
+  const byHead = (x: Value) => transpose(x, [1, 2, 0, 3]);
+  const scores = matmul(byHead(q), byHead(k), { transB: true, alpha: 1 / Math.sqrt(c.headDim) });
+  const mixed = softmaxMatmul(add(scores, mask), byHead(v)).y; // [kvHeads, group, queries, headDim]
+  return transpose(mixed, [2, 0, 1, 3]);
 }
 
 /** Last third: the attention's result o [tokens, heads * headDim] and the SwiGLU block (Shazeer 2020), with residuals. */

@@ -1,9 +1,9 @@
 // The layers of one pass over a pack: forward, keeping what the backward needs, and backward. Where memory is short a
 // layer keeps its input only and is run again in the backward pass (gradient checkpointing, Chen et al. 2016).
 import type { Rng } from '../base/index.ts';
-import { type Bindings, type DeviceBuffer, elementCount, type View } from '../engine/index.ts';
+import { type Bindings, type DeviceBuffer, elementCount, type View, view } from '../engine/index.ts';
 import { resolveShape } from '../graph/index.ts';
-import { type LoraLayout, type ModuleName, moduleNames, moduleShape } from '../models/index.ts';
+import { keyHeads, type LoraLayout, type ModuleName, moduleNames, moduleShape, queryHeads } from '../models/index.ts';
 import { adapterBindings } from './adapterBindings.ts';
 import type { AdapterImage } from './adapterImage.ts';
 import { dropoutMask } from './dropoutMask.ts';
@@ -126,6 +126,19 @@ export class LayerRun {
     };
   }
 
+  private withShape(views: Record<string, View>, shape: readonly number[]): Record<string, View> {
+    return Object.fromEntries(Object.entries(views).map(([name, v]) => [name, view(v.buffer, shape, v.offset)]));
+  }
+
+  /** As attention sees them: by head. */
+  private byQuery(views: Record<string, View>): Record<string, View> {
+    return this.withShape(views, queryHeads(this.context.model.config, this.pack.tokens) as number[]);
+  }
+
+  private byKey(views: Record<string, View>): Record<string, View> {
+    return this.withShape(views, keyHeads(this.context.model.config, this.pack.keys) as number[]);
+  }
+
   /** Where a layer's kept values lie. */
   private slotOf(layer: number): string {
     return this.context.programs.recompute ? againSlot : `${layer}`;
@@ -153,8 +166,9 @@ export class LayerRun {
     const attention = this.training ? all.attention : all.plainAttention;
     const attentionSaved = keep ? this.attentionSaved(slot) : [];
     this.groups.forEach((group, i) => {
-      const feeds = { ...groupRows(group, { q }, { k, v }), ...this.masks[i] };
-      runtime.run(attention.get(group.size)!.forward, feeds, { ...groupRows(group, { o }), ...attentionSaved[i] });
+      const feeds = { ...groupRows(group, this.byQuery({ q }), this.byKey({ k, v })), ...this.masks[i] };
+      const results = groupRows(group, this.byQuery({ o }));
+      runtime.run(attention.get(group.size)!.forward, feeds, { ...results, ...attentionSaved[i] });
     });
 
     const after = keep ? this.savedViews(programs.after, `${slot}.after.`) : {};
@@ -187,8 +201,8 @@ export class LayerRun {
     const [dk, dv] = [this.tensor('grad.k', this.key, this.pack.keys), this.tensor('grad.v', this.key, this.pack.keys)];
     const attentionSaved = this.attentionSaved(slot);
     this.groups.forEach((group, i) => {
-      const inputs = groupRows(group, { q, 'grad.o': dO }, { k, v });
-      const results = groupRows(group, { 'grad.q': dq }, { 'grad.k': dk, 'grad.v': dv });
+      const inputs = groupRows(group, this.byQuery({ q, 'grad.o': dO }), this.byKey({ k, v }));
+      const results = groupRows(group, this.byQuery({ 'grad.q': dq }), this.byKey({ 'grad.k': dk, 'grad.v': dv }));
       runtime.run(all.attention.get(group.size)!.backward!, { ...inputs, ...attentionSaved[i] }, results);
     });
     const saved = this.savedViews(programs.before, `${slot}.before.`);

@@ -14,6 +14,7 @@ import {
   matmul,
   program,
   repeatRows,
+  reshape,
   type Shape,
   scalar,
   scatterRows,
@@ -27,9 +28,11 @@ import {
   attentionInput,
   attentionOutput,
   finalNorm,
+  keyHeads,
   type LlamaConfig,
   type ModuleName,
   moduleNames,
+  queryHeads,
   ropeInputs,
 } from '../models/index.ts';
 import { type Basis, normedPeak } from '../quant/index.ts';
@@ -83,9 +86,10 @@ export function attentionOutputs(c: LlamaConfig, count: number): Record<string, 
   const outputs: Record<string, Value> = {};
   for (let i = 0; i < count; i++) {
     const [queries, keys] = [`queries${i}`, `keys${i}`];
-    const q = input(`q${i}`, [queries, c.heads * c.headDim]);
-    const k = input(`k${i}`, [keys, c.kvHeads * c.headDim]);
-    const v = input(`v${i}`, [keys, c.kvHeads * c.headDim]);
+    // Declared by head: to reshape an input of a program would be to copy it.
+    const q = input(`q${i}`, queryHeads(c, queries));
+    const k = input(`k${i}`, keyHeads(c, keys));
+    const v = input(`v${i}`, keyHeads(c, keys));
     outputs[`o${i}`] = attention(c, q, k, v, input(`mask${i}`, [queries, keys]));
   }
   return outputs;
@@ -109,7 +113,9 @@ export function cachedLayerOutputs(c: LlamaConfig, basis: Basis, o: ProjectionOp
   const keys = concat([past('pastK'), k], 0);
   const values = concat([past('pastV'), v], 0);
   const mask = causalMask(input('queryIndex', ['tokens']), input('keyIndex', [keys.shape[0]!]));
-  const mixed = attention(c, q, keys, values, mask);
+  const byKey = (x: Value) => reshape(x, keyHeads(c, keys.shape[0]!));
+  const heads = attention(c, reshape(q, queryHeads(c, 'tokens')), byKey(keys), byKey(values), mask);
+  const mixed = reshape(heads, ['tokens', c.heads * c.headDim]);
   return { y: attentionOutput(c, x, mixed, outputParts(c, basis, project)), k, v };
 }
 

@@ -36,8 +36,8 @@ export class Workspace {
   }
 }
 
-/** Rows [start, start + count) of a two-axis view. */
+/** Rows [start, start + count) of a view, along its first axis. */
 export function rows(v: View, start: number, count: number): View {
-  const width = v.shape[1]!;
-  return view(v.buffer, [count, width], v.offset + start * width);
+  const rest = v.shape.slice(1);
+  return view(v.buffer, [count, ...rest], v.offset + start * elementCount(rest));
 }
