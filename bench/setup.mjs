@@ -61,7 +61,7 @@ export async function examplesOf({ tokenizer, config }, records, cutoffLen) {
 
 export const alpacaLora = { r: 8, alpha: 16, dropout: 0, targetModules: ['q_proj', 'v_proj'], useRslora: false };
 
-/** A model on an engine of its own. @param setting { precision, cutoffLen, packLen, threads?, profile? } */
+/** A model on an engine of its own. @param setting { precision, cutoffLen, packLen, oneCopy?, threads?, profile? } */
 export async function startModel({ config, weights }, setting) {
   const { precision, cutoffLen, packLen, profile, threads = availableParallelism() } = setting;
   if (!precisions.includes(precision)) {
@@ -69,7 +69,7 @@ export async function startModel({ config, weights }, setting) {
   }
   const runtime = await createRuntime({ threads, ...(profile ? { profile } : {}) });
   try {
-    const sizes = { positions: cutoffLen, packTokens: packLen };
+    const sizes = { positions: cutoffLen, packTokens: packLen, oneCopy: !!setting.oneCopy };
     const model = await loadModel({ runtime, config, weights, precision, training: true, ...sizes });
     await weights.close();
     return model;

@@ -3,7 +3,7 @@
 // memory is its own.
 // usage: trainOurs.mjs MODEL DATA PRECISION [--examples 48] [--cutoff 256] [--pack 1024] [--threads N] [--warmup 1]
 //        [--shape 1.1b|7b: random weights of that shape, the tokenizer of MODEL] [--profile: where the time goes]
-//        [--shared-prefix true|false] [--recompute]
+//        [--shared-prefix true|false] [--recompute] [--one-copy: int8 with one copy of each matrix]
 
 import { createHook } from 'node:async_hooks';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
@@ -37,6 +37,7 @@ const { values, positionals } = parseArgs({
     shape: { type: 'string' },
     profile: { type: 'boolean', default: false },
     recompute: { type: 'boolean', default: false },
+    'one-copy': { type: 'boolean', default: false },
     'shared-prefix': { type: 'string', default: 'true' },
     blocks: { type: 'boolean', default: false },
   },
@@ -107,6 +108,7 @@ async function main() {
     cutoffLen,
     packLen,
     ...(values.threads ? { threads: Number(values.threads) } : {}),
+    ...(values['one-copy'] ? { oneCopy: true } : {}),
     ...(values.profile ? { profile: isStepProgram } : {}),
   });
   const { runtime } = model;

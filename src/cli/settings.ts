@@ -50,7 +50,7 @@ export const settingsSchema = z.strictObject({
   use_rslora: flag.describe('scale by lora_alpha / sqrt(lora_r)'),
   precision: z
     .enum(precisions)
-    .describe('fp32: exact; int8: faster; int4: least memory; nf4: QLoRA, 4-bit weights in exact products'),
+    .describe('fp32: exact; int8: faster; int4, nf4: 4-bit weights in exact products; w4a8: 4-bit weights, 8-bit products'),
   threads: count(1).optional().describe('cores to use (default: all)'),
   seed: number(z.number().int()).describe('seed of everything random'),
   eval_steps: count(0).describe('held-out loss every so many steps; 0: before and after only'),

@@ -4,7 +4,8 @@ import { HuacayaError } from '../base/index.ts';
 import type { DType, Program } from '../graph/index.ts';
 import type { ProgramProfile } from './profile.ts';
 
-export type HostArray = Float32Array | BigInt64Array | Int8Array | Uint8Array;
+/** Uint16Array: the bits of float16. */
+export type HostArray = Float32Array | Uint16Array | BigInt64Array | Int8Array | Uint8Array;
 
 export const dtypeOf = (data: HostArray): DType =>
   data instanceof Float32Array
@@ -13,10 +14,18 @@ export const dtypeOf = (data: HostArray): DType =>
       ? 'int64'
       : data instanceof Int8Array
         ? 'int8'
-        : 'uint8';
+        : data instanceof Uint16Array
+          ? 'float16'
+          : 'uint8';
 
 /** The host array of each type. */
-export const hostArrays = { float32: Float32Array, int64: BigInt64Array, int8: Int8Array, uint8: Uint8Array } as const;
+export const hostArrays = {
+  float32: Float32Array,
+  float16: Uint16Array,
+  int64: BigInt64Array,
+  int8: Int8Array,
+  uint8: Uint8Array,
+} as const;
 
 export interface DeviceBuffer {
   readonly id: number;

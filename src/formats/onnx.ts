@@ -1,8 +1,8 @@
 // Writes ONNX models (onnx.proto3, IR version 10) with the protobuf wire writer: only the messages that we emit.
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 
-export type OnnxDType = 'float32' | 'uint8' | 'int8' | 'int32' | 'int64';
-export const onnxDType: Record<OnnxDType, number> = { float32: 1, uint8: 2, int8: 3, int32: 6, int64: 7 };
+export type OnnxDType = 'float32' | 'float16' | 'uint8' | 'int8' | 'int32' | 'int64';
+export const onnxDType: Record<OnnxDType, number> = { float32: 1, float16: 10, uint8: 2, int8: 3, int32: 6, int64: 7 };
 
 export type OnnxAttribute = { int: number } | { float: number } | { ints: readonly number[] } | { string: string };
 

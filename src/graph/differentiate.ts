@@ -52,6 +52,7 @@ const cheap = new Set([
   'scalar',
   // Dear, but its result is what 4 bits are there to avoid.
   'unpackInt4',
+  'expandBlocks4',
 ]);
 
 export interface Cut {

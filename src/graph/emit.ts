@@ -124,6 +124,8 @@ function rotated(e: Emitter, x: string, rotation: string, block: number, width: 
 /** Attributes of Cast, with ONNX's numbers for the types. */
 const toUint8 = { to: { int: 2 } };
 const toInt8 = { to: { int: 3 } };
+const toFloat32 = { to: { int: 1 } };
+const toFloat16 = { to: { int: 10 } };
 
 /** Attributes of MatMulBnb4 for a matrix [n, k]. */
 const bnb4 = (attrs: Attrs, n: unknown, k: unknown): OnnxAttrs => ({
@@ -252,6 +254,37 @@ const emitRules: Record<string, EmitRule> = {
     const cut = e.node('Reshape', [signed, e.ints([blocks, (2 * half) / blocks, out])]);
     const codes = e.node('Mul', [cut, e.node('Reshape', [steps!, e.ints([blocks, 1, out])])]);
     e.nodeInto('Reshape', [codes, e.ints([2 * half, out])], outputs);
+  },
+
+  quantizeBlocks4: (e, node, [x], [packed, scale, offset]) => {
+    const [out, width] = node.inputs[0]!.shape as [number, number];
+    const block = node.attrs.block as number;
+    const blocks = e.node('Reshape', [x!, e.ints([out, width / block, block])]);
+    const extreme = (op: string) => e.node(op, [blocks, e.ints([2])], { keepdims: { int: 1 } });
+    const low = extreme('ReduceMin');
+    const step = e.node('Mul', [e.node('Sub', [extreme('ReduceMax'), low]), e.float(1 / 15)]);
+    // Codes are chosen for the scale and offset as they are stored.
+    const stored = [step, low].map((v) => e.node('Cast', [v], toFloat16));
+    const [d, m] = stored.map((v) => e.node('Cast', [v], toFloat32));
+    const levels = e.node('Round', [e.node('Div', [e.node('Sub', [blocks, m!]), e.node('Max', [d!, e.float(1e-30)])])]);
+    const codes = e.node('Cast', [e.node('Clip', [levels, e.float(0), e.float(15)])], toUint8);
+    const halves = [e.fresh(), e.fresh()];
+    const flat = e.node('Reshape', [codes, e.ints([out, width])]);
+    e.nodeInto('Split', [flat, e.ints([out / 2, out / 2])], halves, { axis: { int: 0 } });
+    e.nodeInto('Add', [halves[0]!, e.node('Mul', [halves[1]!, e.byte(16)])], [packed!]);
+    e.nodeInto('Reshape', [stored[0]!, e.ints([out, width / block])], [scale!]);
+    e.nodeInto('Reshape', [stored[1]!, e.ints([out, width / block])], [offset!]);
+  },
+
+  expandBlocks4: (e, node, [packed, scale, offset], outputs) => {
+    const [half, width] = node.inputs[0]!.shape as [number, number];
+    const blocks = Number(node.inputs[1]!.shape[1]);
+    const shifted = e.node('BitShift', [packed!, e.bytes([2, 1, 1], [0, 4])], { direction: { string: 'RIGHT' } });
+    const levels = e.node('Cast', [e.node('BitwiseAnd', [shifted, e.byte(15)])], toFloat32);
+    const cut = e.node('Reshape', [levels, e.ints([2 * half, blocks, width / blocks])]);
+    const each = (v: string) => e.node('Reshape', [e.node('Cast', [v], toFloat32), e.ints([2 * half, blocks, 1])]);
+    const values = e.node('Add', [e.node('Mul', [cut, each(scale!)]), each(offset!)]);
+    e.nodeInto('Reshape', [values, e.ints([2 * half, width])], outputs);
   },
 
   nf4Linear: (e, { attrs }, [x, codes, scales], outputs) => {

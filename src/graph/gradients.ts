@@ -206,6 +206,8 @@ export const notDifferentiable = new Set([
   'quantizeRows',
   'dequantizeRows',
   'quantizeInt4',
+  'quantizeBlocks4',
+  'expandBlocks4',
   'unpackInt4',
   'expandNf4',
   'crossEntropyGrad',

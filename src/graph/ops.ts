@@ -142,6 +142,45 @@ export function dequantizeRows(codes: Value, scale: Value): Value {
   return one('dequantizeRows', [codes, scale], {}, codes.shape);
 }
 
+/** A matrix [out, in] in blocks of 4-bit codes along its rows: q * scale + offset. */
+export interface Blocks4 {
+  /** uint8 [out / 2, in]: row i in the low halves, row i + out / 2 in the high halves. */
+  packed: Value;
+  /** float16 [out, in / block]. */
+  scale: Value;
+  offset: Value;
+}
+
+/**
+ * x [out, in] to the nearest of 16 even steps between the smallest and the largest value of each block, as in GGUF's Q4_1:
+ * a matrix that was stored that way (or as Q4_0) comes out as it is.
+ */
+export function quantizeBlocks4(x: Value, block: number): Blocks4 {
+  const [out, width] = x.shape;
+  need('quantizeBlocks4', x.shape.length === 2 && Number(out) % 2 === 0 && Number(width) % block === 0, () => {
+    return `${showShape(x.shape)} in blocks of ${block} columns, two rows in a byte`;
+  });
+  const blocks = { dtype: 'float16' as const, shape: [out!, Number(width) / block] };
+  const node = makeNode('quantizeBlocks4', [x], { block }, [
+    { dtype: 'uint8', shape: [Number(out) / 2, width!] },
+    blocks,
+    blocks,
+  ]);
+  return { packed: node.outputs[0]!, scale: node.outputs[1]!, offset: node.outputs[2]! };
+}
+
+/** What `quantizeBlocks4` made of a matrix, as float32 [out, in]. */
+export function expandBlocks4({ packed, scale, offset }: Blocks4): Value {
+  const [out, blocks] = scale.shape;
+  const width = packed.shape[1]!;
+  need(
+    'expandBlocks4',
+    sameShape(scale.shape, offset.shape) && out === 2 * Number(packed.shape[0]) && Number(width) % Number(blocks) === 0,
+    () => `${showShape(packed.shape)} packed, scale ${showShape(scale.shape)}, offset ${showShape(offset.shape)}`,
+  );
+  return one('expandBlocks4', [packed, scale, offset], {}, [out!, width]);
+}
+
 /** A matrix [in, out] in 4 bits: see `quantizeInt4`. */
 export interface Int4Matrix {
   /** uint8 [in / 2, out]: row i in the low halves, row i + in / 2 in the high halves, each plus 8. */

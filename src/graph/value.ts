@@ -2,7 +2,8 @@
 // registered anywhere, and what no output needs does not exist.
 import type { Dim, Shape } from './shape.ts';
 
-export type DType = 'float32' | 'int64' | 'int8' | 'uint8';
+/** float16 is for storage only: programs cast it. */
+export type DType = 'float32' | 'float16' | 'int64' | 'int8' | 'uint8';
 
 /** What an op may carry besides its inputs. */
 export type Attrs = Readonly<

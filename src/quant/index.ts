@@ -10,10 +10,12 @@ export {
   precisions,
   rotationMatrices,
   type Storage,
+  w4a8BlockFor,
 } from './precision.ts';
 export {
   embeddingProgram,
   quantizeHeadProgram,
+  quantizeInt4Program,
   quantizeModuleProgram,
   Rotator,
   turnHeadProgram,

@@ -1,5 +1,5 @@
 // What a precision means for each matrix: in which basis its input arrives, in which its output is expected, and what
-// is rotated on the fly. fp32 is the plain model, nf4 the same with matrices in 4 bits (QLoRA). In int8 and int4 the
+// is rotated on the fly. fp32 is the plain model, int4 and nf4 (QLoRA) the same with matrices in 4 bits. In int8 and w4a8 the
 // residual stream itself lives in the rotated basis, so half of the rotations cost nothing; in int8 norm weights are folded
 // into the matrices that follow.
 import { type LlamaConfig, type ModuleName, moduleNames } from '../models/index.ts';
@@ -13,7 +13,7 @@ import {
   type Rotation,
 } from './rotation.ts';
 
-export const precisions = ['fp32', 'int8', 'int4', 'nf4'] as const;
+export const precisions = ['fp32', 'int8', 'int4', 'nf4', 'w4a8'] as const;
 export type Precision = (typeof precisions)[number];
 
 export interface ModuleBasis {
@@ -40,11 +40,11 @@ export interface ModuleBasis {
 }
 
 /**
- * What a projection is kept as. float: as in the file, in nf4 as codes that are expanded when used. twoCopies: int8 for the
+ * What a projection is kept as. float: as in the file, in int4 and nf4 as codes that are expanded when used. twoCopies: int8 for the
  * forward pass, and in training again for the backward pass, each with scales in its own direction. oneCopy: int8 for both.
- * int4: 4 bits, expanded to int8 when used.
+ * w4a8: 4 bits, expanded to int8 when used.
  */
-export type Storage = 'float' | 'twoCopies' | 'oneCopy' | 'int4';
+export type Storage = 'float' | 'twoCopies' | 'oneCopy' | 'w4a8';
 
 export interface Basis {
   precision: Precision;
@@ -62,20 +62,24 @@ export interface Basis {
  */
 export const normedPeak = 3.5;
 
+/** Columns of a matrix that share a scale and an offset in int4: the block of GGUF's Q4_0 and Q4_1, 5 bits a weight in all. */
+const int4Block = 32;
+export const int4BlockFor = (width: number) => Math.min(int4Block, blockFor(width));
+
 /**
- * Rows of a matrix that share a step in 4 bits. 16 rows cost half a bit a weight and leave an error of 7.6 % (rms, normally
+ * Rows of a matrix that share a step in w4a8. 16 rows cost half a bit a weight and leave an error of 7.6 % (rms, normally
  * distributed weights); 32 rows would cost a quarter and leave 8.4 %. SmolLM2-135M: loss +12.6 % against +18.7 %, where
  * NF4 in blocks of 64, with exact activations, has +13.1 %.
  */
-const int4Block = 16;
-export const int4BlockFor = (width: number) => Math.min(int4Block, blockFor(width));
+const w4a8Block = 16;
+export const w4a8BlockFor = (width: number) => Math.min(w4a8Block, blockFor(width));
 
 /**
  * Columns by which inputs are rotated before a 4-bit matrix. Longer blocks spread outliers better, shorter ones leave more
  * of the differences between rows to the steps: 16, 32, 64 columns have a loss of +14.5, +12.6, +15.0 %.
  */
-const int4Rotation = 32;
-const int4RotationFor = (width: number) => Math.min(int4Rotation, blockFor(width));
+const w4a8Rotation = 32;
+const w4a8RotationFor = (width: number) => Math.min(w4a8Rotation, blockFor(width));
 
 const plain: ModuleBasis = {
   foldsNorm: false,
@@ -89,18 +93,18 @@ const plain: ModuleBasis = {
 };
 
 export interface BasisOptions {
-  /** One int8 copy of each matrix instead of two: half the memory, a little slower and less exact. int4 is always so. */
+  /** One int8 copy of each matrix instead of two: half the memory, a little slower and less exact. w4a8 is always so. */
   oneCopy?: boolean;
   /** Gradients will be asked for (the default). */
   training?: boolean;
 }
 
 export function basisOf(precision: Precision, c: LlamaConfig, options: BasisOptions = {}): Basis {
-  if (precision === 'fp32' || precision === 'nf4') {
+  if (precision === 'fp32' || precision === 'int4' || precision === 'nf4') {
     const all = Object.fromEntries(moduleNames.map((m) => [m, plain])) as Record<ModuleName, ModuleBasis>;
     return { precision, storage: 'float', residual: noRotation, modules: all };
   }
-  const storage = precision === 'int4' ? 'int4' : options.oneCopy ? 'oneCopy' : 'twoCopies';
+  const storage = precision === 'w4a8' ? 'w4a8' : options.oneCopy ? 'oneCopy' : 'twoCopies';
   // A gradient is rotated either on its own, for a matrix of its own, or together with the output that it belongs to.
   const turned = (block: number) => {
     if (storage === 'twoCopies') return { rotateGrad: block };
@@ -110,8 +114,8 @@ export function basisOf(precision: Precision, c: LlamaConfig, options: BasisOpti
   const head = blockRotation(c.headDim);
   const inner = blockFor(c.intermediateSize);
   const normed: ModuleBasis =
-    storage === 'int4'
-      ? { ...plain, restoresNorm: true, rotateInput: int4RotationFor(c.hiddenSize) }
+    storage === 'w4a8'
+      ? { ...plain, restoresNorm: true, rotateInput: w4a8RotationFor(c.hiddenSize) }
       : { ...plain, foldsNorm: true, input: residual, peak: normedPeak };
   return {
     precision,
@@ -127,7 +131,7 @@ export function basisOf(precision: Precision, c: LlamaConfig, options: BasisOpti
       up_proj: { ...normed, ...turned(inner) },
       down_proj: {
         ...plain,
-        rotateInput: storage === 'int4' ? int4RotationFor(c.intermediateSize) : inner,
+        rotateInput: storage === 'w4a8' ? w4a8RotationFor(c.intermediateSize) : inner,
         output: residual,
       },
     },

@@ -7,6 +7,7 @@ import {
   mul,
   type Program,
   program,
+  quantizeBlocks4,
   quantizeInt4,
   quantizeRows,
   reduceSum,
@@ -17,7 +18,7 @@ import {
   type Value,
 } from '../graph/index.ts';
 import { type LlamaConfig, type ModuleName, moduleShape } from '../models/index.ts';
-import { acrossName, type Basis, blockName, int4BlockFor } from './precision.ts';
+import { acrossName, type Basis, blockName, int4BlockFor, w4a8BlockFor } from './precision.ts';
 import type { Rotation } from './rotation.ts';
 
 /**
@@ -60,7 +61,7 @@ export class Rotator {
 
 /**
  * Quantised form of a projection: inputs `weight` [out, in] as in the file and, where folded, `norm` [in]; outputs `w` int8
- * [in, out] with `scale` [out], and for training with two copies `wT` int8 [out, in] with `scaleT` [in]. In int4 the
+ * [in, out] with `scale` [out], and for training with two copies `wT` int8 [out, in] with `scaleT` [in]. In w4a8 the
  * outputs are `packed`, `steps` and `scale` of `quantizeInt4`.
  */
 export function quantizeModuleProgram(c: LlamaConfig, basis: Basis, module: ModuleName, training: boolean): Program {
@@ -73,8 +74,8 @@ export function quantizeModuleProgram(c: LlamaConfig, basis: Basis, module: Modu
   const columns = rotator.rotate(transpose(w, [1, 0]), spec.output); // [in, out]
   const turned = rotator.blocks(columns, spec.rotateOutput);
   const rows = rotator.blocks(transpose(turned, [1, 0]), spec.rotateInput);
-  if (basis.storage === 'int4') {
-    return program(`prepare.${module}`, { ...quantizeInt4(transpose(rows, [1, 0]), int4BlockFor(shape.in)) });
+  if (basis.storage === 'w4a8') {
+    return program(`prepare.${module}`, { ...quantizeInt4(transpose(rows, [1, 0]), w4a8BlockFor(shape.in)) });
   }
   const forward = quantizeRows(rows);
   const outputs: Record<string, Value> = { w: transpose(forward.codes, [1, 0]), scale: forward.scale };
@@ -84,6 +85,13 @@ export function quantizeModuleProgram(c: LlamaConfig, basis: Basis, module: Modu
     outputs.scaleT = backward.scale;
   }
   return program(`prepare.${module}`, outputs);
+}
+
+/** int4 form of a projection as it stands in the file: `weight` [out, in] to `packed`, `scale`, `offset` of `quantizeBlocks4`. */
+export function quantizeInt4Program(c: LlamaConfig, module: ModuleName): Program {
+  const shape = moduleShape(c, module);
+  const blocks = quantizeBlocks4(input('weight', [shape.out, shape.in]), int4BlockFor(shape.in));
+  return program(`prepare.${module}`, { ...blocks });
 }
 
 /**

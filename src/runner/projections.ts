@@ -2,6 +2,7 @@
 // The names of the inputs made here are the names under which `residentModel.ts` and `adapterImage.ts` bind buffers.
 import {
   addmm,
+  expandBlocks4,
   input,
   int8Linear,
   matmul,
@@ -13,7 +14,7 @@ import {
   type Value,
 } from '../graph/index.ts';
 import { type LlamaConfig, type ModuleName, moduleShape, nf4Block, type Projection } from '../models/index.ts';
-import { type Basis, int4BlockFor, Rotator } from '../quant/index.ts';
+import { type Basis, int4BlockFor, Rotator, w4a8BlockFor } from '../quant/index.ts';
 
 /** Rank per module; 0 where nothing is adapted. */
 export type ModuleRanks = Readonly<Record<ModuleName, number>>;
@@ -44,9 +45,9 @@ export function projections(c: LlamaConfig, basis: Basis, options: ProjectionOpt
 
   const codes = (module: ModuleName): Value => {
     const shape = moduleShape(c, module);
-    if (basis.storage !== 'int4') return input(`${module}.w`, [shape.in, shape.out], 'int8');
+    if (basis.storage !== 'w4a8') return input(`${module}.w`, [shape.in, shape.out], 'int8');
     const packed = input(`${module}.packed`, [shape.in / 2, shape.out], 'uint8');
-    return unpackInt4(packed, input(`${module}.steps`, [shape.in / int4BlockFor(shape.in), shape.out], 'int8'));
+    return unpackInt4(packed, input(`${module}.steps`, [shape.in / w4a8BlockFor(shape.in), shape.out], 'int8'));
   };
 
   const nf4 = (module: ModuleName): Nf4Matrix => {
@@ -60,8 +61,19 @@ export function projections(c: LlamaConfig, basis: Basis, options: ProjectionOpt
     };
   };
 
+  const int4 = (module: ModuleName) => {
+    const shape = moduleShape(c, module);
+    const blocks = [shape.out, shape.in / int4BlockFor(shape.in)];
+    return {
+      packed: input(`${module}.packed`, [shape.out / 2, shape.in], 'uint8'),
+      scale: input(`${module}.scale`, blocks, 'float16'),
+      offset: input(`${module}.offset`, blocks, 'float16'),
+    };
+  };
+
   const frozen = (module: ModuleName, x: Value): Value => {
     const shape = moduleShape(c, module);
+    if (basis.precision === 'int4') return matmul(x, expandBlocks4(int4(module)), { transB: true });
     if (basis.precision === 'nf4') return nf4Linear(x, nf4(module));
     if (basis.precision === 'fp32') return matmul(x, input(`${module}.w`, [shape.out, shape.in]), { transB: true });
     const spec = basis.modules[module];

@@ -9,12 +9,12 @@ import {
   ropeTables,
   type WeightSource,
 } from '../models/index.ts';
-import { type Basis, basisOf, int4BlockFor, type Precision, rotationMatrices } from '../quant/index.ts';
+import { type Basis, basisOf, int4BlockFor, type Precision, rotationMatrices, w4a8BlockFor } from '../quant/index.ts';
 import type { FoldedNorms } from './adapterImage.ts';
 import { requireInt8 } from './int8Probe.ts';
 import { type NormName, normedModules } from './projections.ts';
 import { type ConvertedWeights, conversionRecipe, nameViews, sortViews, type WeightCache } from './weightCache.ts';
-import { int8Converter, nf4Converter, plainConverter } from './weightConverter.ts';
+import { int4Converter, int8Converter, nf4Converter, plainConverter } from './weightConverter.ts';
 
 export interface ResidentModel {
   runtime: Runtime;
@@ -67,32 +67,44 @@ async function readNorms(weights: WeightSource, basis: Basis, layer: number) {
   return { norms: norms as Record<NormName, Float32Array>, folded };
 }
 
-/** Steps are shared by blocks of rows: with fewer than so many they would cost as much as the weights. */
+/** What blocks share costs up to 32 bits: below so many columns as much as the weights themselves. */
 const leastBlock = 8;
 
-function requireInt4(c: LlamaConfig): void {
+function requireBlocks(c: LlamaConfig, precision: 'int4' | 'w4a8'): void {
+  const blockFor = precision === 'int4' ? int4BlockFor : w4a8BlockFor;
   for (const module of moduleNames) {
     const width = moduleShape(c, module).in;
-    if (int4BlockFor(width) >= leastBlock) continue;
+    if (blockFor(width) >= leastBlock) continue;
     throw new HuacayaError(
       'INT4_UNSUPPORTED',
-      `${module} has ${width} inputs, int4 needs a multiple of ${leastBlock}`,
-      {
-        hint: 'Use --precision int8.',
-      },
+      `${module} has ${width} inputs, ${precision} needs a multiple of ${leastBlock}`,
+      { hint: 'Use --precision int8.' },
     );
+  }
+}
+
+function converter(options: LoadOptions, basis: Basis, rotations: Readonly<Record<string, View>>) {
+  switch (basis.precision) {
+    case 'fp32':
+      return plainConverter(options);
+    case 'int4':
+      return int4Converter(options);
+    case 'nf4':
+      return nf4Converter(options);
+    default:
+      return int8Converter(options, basis, rotations);
   }
 }
 
 /**
  * Loads a checkpoint. Peak memory is the model plus one matrix.
- * @throws HuacayaError INT8_UNSUPPORTED (int8 and int4), INT4_UNSUPPORTED.
+ * @throws HuacayaError INT8_UNSUPPORTED (int8 and w4a8), INT4_UNSUPPORTED (int4 and w4a8).
  */
 export async function loadModel(options: LoadOptions): Promise<ResidentModel> {
   const { runtime, config: c, weights, precision, training } = options;
   const basis = basisOf(precision, c, { training, oneCopy: options.oneCopy ?? false });
   if (basis.storage !== 'float') await requireInt8(runtime);
-  if (basis.storage === 'int4') requireInt4(c);
+  if (precision === 'int4' || precision === 'w4a8') requireBlocks(c, precision);
   const positions = Math.min(options.positions ?? c.maxPositions, c.maxPositions);
   const upload = (data: HostArray, shape: readonly number[]) => view(runtime.upload(data), shape);
   const steps = c.layers + 2;
@@ -114,8 +126,7 @@ export async function loadModel(options: LoadOptions): Promise<ResidentModel> {
   const foldedNorms: Partial<Record<ModuleName, Float32Array>>[] = [];
 
   const convertAll = async (): Promise<ConvertedWeights> => {
-    const inFloat = precision === 'nf4' ? nf4Converter : plainConverter;
-    const convert = basis.storage === 'float' ? inFloat(options) : await int8Converter(options, basis, rotations);
+    const convert = await converter(options, basis, rotations);
     const embedding = await convert.embedding();
     advance();
     const layers: Record<string, View>[] = [];

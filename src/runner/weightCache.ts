@@ -8,6 +8,7 @@ import {
   embeddingProgram,
   type Precision,
   quantizeHeadProgram,
+  quantizeInt4Program,
   quantizeModuleProgram,
   turnHeadProgram,
 } from '../quant/index.ts';
@@ -33,6 +34,9 @@ export interface ConversionRecipe {
 export function conversionRecipe(config: LlamaConfig, basis: Basis, training: boolean): ConversionRecipe {
   const { precision } = basis;
   const made = { version: conversionVersion, precision, training, basis, config, programs: [] };
+  if (precision === 'int4') {
+    return { ...made, programs: moduleNames.map((m) => toOnnx(quantizeInt4Program(config, m))) };
+  }
   if (basis.storage === 'float') return made;
   const programs = [
     embeddingProgram(config, basis),

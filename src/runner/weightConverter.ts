@@ -22,6 +22,7 @@ import {
   type Basis,
   embeddingProgram,
   quantizeHeadProgram,
+  quantizeInt4Program,
   quantizeModuleProgram,
   turnHeadProgram,
 } from '../quant/index.ts';
@@ -100,6 +101,63 @@ export function nf4Converter(o: ConverterOptions): WeightConverter {
   };
 }
 
+/** Weights as in the file, but for the projections, which the device puts into blocks of 4 bits. */
+export async function int4Converter(o: ConverterOptions): Promise<WeightConverter> {
+  const programs = await compileModules(o.runtime, (module) => quantizeInt4Program(o.config, module));
+  return {
+    ...plainConverter(o),
+    projection: (layer, module) => convertProjection(o, programs.get(module)!, layer, module, {}),
+  };
+}
+
+interface ModuleProgram {
+  source: Program;
+  compiled: CompiledProgram;
+}
+
+async function compileModules(runtime: Runtime, make: (module: ModuleName) => Program) {
+  const programs = new Map<ModuleName, ModuleProgram>();
+  for (const module of moduleNames) {
+    const source = make(module);
+    programs.set(module, { source, compiled: await runtime.compile(source) });
+  }
+  return programs;
+}
+
+/** Room for what a program makes, with so many rows. */
+const resultsOf = (runtime: Runtime, p: Program, rows = 0) =>
+  Object.fromEntries(
+    Object.entries(p.outputs).map(([k, v]) => [k, allocate(runtime, v.dtype, resolveShape(v.shape, { rows }))]),
+  );
+
+/** Runs a program that converts a projection. @param feeds what it takes besides `weight` and `norm`. */
+async function convertProjection(
+  { runtime, config, weights }: ConverterOptions,
+  { source, compiled }: ModuleProgram,
+  layer: number,
+  module: ModuleName,
+  feeds: Readonly<Record<string, View>>,
+  norm?: Float32Array,
+): Promise<Record<string, View>> {
+  const shape = moduleShape(config, module);
+  const matrix = await weights.read({ kind: 'projection', layer, module });
+  const made = resultsOf(runtime, source);
+  const temporary: DeviceBuffer[] = [];
+  const lend = (data: Float32Array, shapeOf: readonly number[]) => {
+    const buffer = runtime.upload(data);
+    temporary.push(buffer);
+    return view(buffer, shapeOf);
+  };
+  const all = {
+    ...feeds,
+    weight: lend(matrix, [shape.out, shape.in]),
+    ...(norm ? { norm: lend(norm.slice(), [shape.in]) } : {}),
+  };
+  runtime.run(compiled, all, made);
+  for (const b of temporary) runtime.free(b);
+  return Object.fromEntries(Object.entries(made).map(([name, v]) => [`${module}.${name}`, v]));
+}
+
 /** Weights rotated and quantised on the device, see `quant`. @param rotations the matrices by name. */
 export async function int8Converter(
   o: ConverterOptions,
@@ -108,39 +166,13 @@ export async function int8Converter(
 ): Promise<WeightConverter> {
   const { runtime, config: c, weights, training } = o;
   const alloc = (dtype: DType, shape: readonly number[]) => allocate(runtime, dtype, shape);
-  /** Room for what a program makes, with so many rows. */
-  const results = (p: Program, rows = 0) =>
-    Object.fromEntries(Object.entries(p.outputs).map(([k, v]) => [k, alloc(v.dtype, resolveShape(v.shape, { rows }))]));
-  const programs = new Map<ModuleName, { source: Program; compiled: CompiledProgram }>();
-  for (const module of moduleNames) {
-    const source = quantizeModuleProgram(c, basis, module, training);
-    programs.set(module, { source, compiled: await runtime.compile(source) });
-  }
+  const programs = await compileModules(runtime, (module) => quantizeModuleProgram(c, basis, module, training));
   const embedding = embeddingProgram(c, basis);
   const convertEmbedding = await runtime.compile(embedding);
   return {
-    async projection(layer, module, norm) {
-      const shape = moduleShape(c, module);
-      const matrix = await weights.read({ kind: 'projection', layer, module });
-      const { source, compiled } = programs.get(module)!;
-      const made = results(source);
-      const temporary: DeviceBuffer[] = [];
-      const lend = (data: Float32Array, shapeOf: readonly number[]) => {
-        const buffer = runtime.upload(data);
-        temporary.push(buffer);
-        return view(buffer, shapeOf);
-      };
-      const feeds = {
-        ...rotations,
-        weight: lend(matrix, [shape.out, shape.in]),
-        ...(norm ? { norm: lend(norm.slice(), [shape.in]) } : {}),
-      };
-      runtime.run(compiled, feeds, made);
-      for (const b of temporary) runtime.free(b);
-      return Object.fromEntries(Object.entries(made).map(([name, v]) => [`${module}.${name}`, v]));
-    },
+    projection: (layer, module, norm) => convertProjection(o, programs.get(module)!, layer, module, rotations, norm),
     async embedding() {
-      const whole = results(embedding, c.vocabSize);
+      const whole = resultsOf(runtime, embedding, c.vocabSize);
       await readTable(o, 'embedding', (rows, first) => {
         const count = rows.length / c.hiddenSize;
         const weight = runtime.upload(rows);

@@ -3,7 +3,7 @@
 import { type DeviceBuffer, elementCount, type Runtime, type View, view } from '../engine/index.ts';
 import type { DType } from '../graph/index.ts';
 
-const bytesOf: Record<DType, number> = { float32: 4, int64: 8, int8: 1, uint8: 1 };
+const bytesOf: Record<DType, number> = { float32: 4, float16: 2, int64: 8, int8: 1, uint8: 1 };
 
 export class Workspace {
   private readonly buffers = new Map<string, DeviceBuffer>();

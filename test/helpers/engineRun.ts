@@ -1,4 +1,5 @@
 // Runs a program on a real engine with plain tensors in and out.
+import { floatToHalf, halfToFloat } from '../../src/base/index.ts';
 import type { CompiledProgram, DeviceBuffer, HostArray, Runtime, View } from '../../src/engine/index.ts';
 import { view } from '../../src/engine/index.ts';
 import { type DType, inputName, type Program } from '../../src/graph/index.ts';
@@ -9,6 +10,8 @@ function hostArray(dtype: DType, data: readonly number[]): HostArray {
   switch (dtype) {
     case 'float32':
       return Float32Array.from(data);
+    case 'float16':
+      return Uint16Array.from(data, floatToHalf);
     case 'int64':
       return BigInt64Array.from(data.map(BigInt));
     case 'int8':
@@ -42,7 +45,8 @@ export async function runOnEngine(
   runtime.run(compiled, Object.fromEntries(fed), Object.fromEntries(fetched));
   const results = await Promise.all(
     fetched.map(async ([name, v]) => {
-      const data = Array.from((await runtime.read(v)) as ArrayLike<number | bigint>, Number);
+      const raw = Array.from((await runtime.read(v)) as ArrayLike<number | bigint>, Number);
+      const data = v.buffer.dtype === 'float16' ? raw.map(halfToFloat) : raw;
       return [name, { shape: v.shape, data }] as const;
     }),
   );

@@ -1,4 +1,5 @@
 // What each op means, in float64: one case an op, written from the docs in src/graph/ops.ts.
+import { floatToHalf, halfToFloat } from '../../src/base/index.ts';
 import { at, build, mapRows, type Tensor } from './tensor.ts';
 
 interface Call {
@@ -165,6 +166,34 @@ export const referenceOps: Readonly<Record<string, ReferenceOp>> = {
     return [
       build(shape!, ([i, o]) => {
         return level(at(packed!, [i! % half, o!]), i! >= half) * at(steps!, [Math.floor(i! / block), o!]);
+      }),
+    ];
+  },
+
+  quantizeBlocks4: ({ inputs: [x], attrs, shapes: [packed, blocks] }) => {
+    const block = attrs.block as number;
+    const half = packed![0]!;
+    const stored = (v: number) => halfToFloat(floatToHalf(v));
+    const values = (row: number, b: number) => Array.from({ length: block }, (_, i) => at(x!, [row, b * block + i]));
+    const offset = build(blocks!, ([r, b]) => stored(Math.min(...values(r!, b!))));
+    const scale = build(blocks!, ([r, b]) => {
+      return stored((Math.max(...values(r!, b!)) - Math.min(...values(r!, b!))) / 15);
+    });
+    const code = (row: number, c: number) => {
+      const at2 = [row, Math.floor(c / block)];
+      return clamp(roundEven((at(x!, [row, c]) - at(offset, at2)) / Math.max(at(scale, at2), 1e-30)), 0, 15);
+    };
+    return [build(packed!, ([r, c]) => code(r!, c!) + 16 * code(r! + half, c!)), scale, offset];
+  },
+
+  expandBlocks4: ({ inputs: [packed, scale, offset], shapes: [shape] }) => {
+    const [half, width] = packed!.shape as [number, number];
+    const block = width / scale!.shape[1]!;
+    return [
+      build(shape!, ([r, c]) => {
+        const byte = at(packed!, [r! % half, c!]);
+        const b = [r!, Math.floor(c! / block)];
+        return (r! < half ? byte % 16 : Math.floor(byte / 16)) * at(scale!, b) + at(offset!, b);
       }),
     ];
   },

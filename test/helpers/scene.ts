@@ -42,7 +42,7 @@ export class Scene {
   }
 
   /** An input with these values. */
-  given(name: string, shape: Shape, data: number[], dtype: 'int64' | 'float32' = 'int64'): Value {
+  given(name: string, shape: Shape, data: number[], dtype: 'int64' | 'float32' | 'float16' = 'int64'): Value {
     this.feeds[name] = { shape: resolveShape(shape, this.sizes), data };
     return input(name, shape, dtype);
   }

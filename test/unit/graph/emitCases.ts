@@ -7,6 +7,7 @@ import {
   crossEntropy,
   crossEntropyGrad,
   dequantizeRows,
+  expandBlocks4,
   expandNf4,
   gatherRows,
   headGrad,
@@ -16,6 +17,7 @@ import {
   matmul,
   mul,
   nf4Linear,
+  quantizeBlocks4,
   quantizeInt4,
   quantizeRows,
   reduceSum,
@@ -201,6 +203,32 @@ export const emitCases: Readonly<Record<string, EmitCase>> = {
       return { codes: unpackInt4(input('packed', [12, 5], 'uint8'), input('steps', [3, 5], 'int8')) };
     },
     tolerance: 0,
+  },
+
+  quantizeBlocks4: {
+    make(s) {
+      const x = s.constant('x', [4, 24]);
+      // Codes beyond doubt: the extremes of each block are 0 and 7.5, all others on the steps between.
+      s.feeds.x = mapRows(s.feeds.x!, (row, r) =>
+        row.map((_, c) => (c % 8 === 0 ? 0 : c % 8 === 7 ? 15 : (5 * c + r) % 16) / 2),
+      );
+      return { ...quantizeBlocks4(x, 8) };
+    },
+  },
+
+  expandBlocks4: {
+    make(s) {
+      s.indices('packed', [3, 16], 256);
+      const blocks = (name: string) =>
+        s.given(
+          name,
+          [6, 2],
+          Array.from({ length: 12 }, (_, i) => (i - 5) / 4),
+          'float16',
+        );
+      const packed = input('packed', [3, 16], 'uint8');
+      return { values: expandBlocks4({ packed, scale: blocks('scale'), offset: blocks('offset') }) };
+    },
   },
 
   nf4Linear: {

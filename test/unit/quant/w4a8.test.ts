@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { createRng } from '../../../src/base/index.ts';
 import { input, int4Steps, quantizeInt4, unpackInt4 } from '../../../src/graph/index.ts';
 import { moduleNames, moduleShape } from '../../../src/models/index.ts';
-import { basisOf, int4BlockFor } from '../../../src/quant/index.ts';
+import { basisOf, w4a8BlockFor } from '../../../src/quant/index.ts';
 import { oddWidths as config } from '../../helpers/oddWidths.ts';
 import { evaluate } from '../../helpers/referenceEvaluator.ts';
 import { at, build, type Tensor } from '../../helpers/tensor.ts';
@@ -76,7 +76,7 @@ describe('quantizeInt4', () => {
 
 describe('the basis', () => {
   it('is that of int8 for adapters of v, o and down, and the plain one where the norm is restored', () => {
-    const [eight, four] = [basisOf('int8', config), basisOf('int4', config)];
+    const [eight, four] = [basisOf('int8', config), basisOf('w4a8', config)];
     expect(four.residual).toEqual(eight.residual);
     for (const m of moduleNames) expect(four.modules[m].output).toEqual(eight.modules[m].output);
     for (const m of ['o_proj', 'down_proj'] as const) expect(four.modules[m].input).toEqual(eight.modules[m].input);
@@ -93,9 +93,9 @@ describe('the basis', () => {
     const swapped = two.map(([grad, output]) => [output, grad]);
     expect(two.some(([grad]) => grad! > 1)).toBe(true);
     expect(rotated(basisOf('int8', config, { oneCopy: true }))).toEqual(swapped);
-    expect(rotated(basisOf('int4', config))).toEqual(swapped);
+    expect(rotated(basisOf('w4a8', config))).toEqual(swapped);
     expect(
-      rotated(basisOf('int4', config, { training: false }))
+      rotated(basisOf('w4a8', config, { training: false }))
         .flat()
         .every((b) => b === 1),
     ).toBe(true);
@@ -104,10 +104,10 @@ describe('the basis', () => {
   it('has blocks that divide every width', () => {
     for (const m of moduleNames) {
       const { in: width, out } = moduleShape(config, m);
-      const { rotateInput, rotateOutput } = basisOf('int4', config).modules[m];
-      for (const block of [int4BlockFor(width), rotateInput]) expect(width % block).toBe(0);
+      const { rotateInput, rotateOutput } = basisOf('w4a8', config).modules[m];
+      for (const block of [w4a8BlockFor(width), rotateInput]) expect(width % block).toBe(0);
       expect(out % rotateOutput).toBe(0);
     }
-    expect([12, 48, 160, 4096].map(int4BlockFor)).toEqual([4, 16, 16, 16]);
+    expect([12, 48, 160, 4096].map(w4a8BlockFor)).toEqual([4, 16, 16, 16]);
   });
 });
