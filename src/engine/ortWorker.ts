@@ -2,6 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import * as ort from 'onnxruntime-node';
 import { type DType, firstOutput } from '../graph/index.ts';
+import { discard } from './discard.ts';
 import { FileProblem, readParts, writeParts } from './fileTransfer.ts';
 import { runInto, skipOutputCopies } from './ortOutputs.ts';
 import { Profiler, type Trace } from './ortProfiler.ts';
@@ -96,9 +97,12 @@ async function carryOut(command: Command): Promise<void> {
     case 'upload':
       buffers.set(command.id, { dtype: dtypeOf(command.data), data: command.data });
       return;
-    case 'free':
+    case 'free': {
+      const held = buffers.get(command.id);
       buffers.delete(command.id);
+      if (held) discard(held.data);
       return;
+    }
     case 'release': {
       const program = programs.get(command.program);
       programs.delete(command.program);
@@ -108,6 +112,7 @@ async function carryOut(command: Command): Promise<void> {
     }
     case 'write':
       (bufferOf(command.id).data as Float32Array).set(command.data as Float32Array, command.offset);
+      discard(command.data);
       return;
     case 'run':
       return run(command);

@@ -108,7 +108,6 @@ export const gradients: Record<string, Rule> = {
       return [attrs.rotateInput ? rotateBlocks(turned, transpose(inputs[3]!, [1, 0])) : turned];
     }
     const [w1, s1, rotation] = inputs.slice(attrs.rotateInput ? 4 : 3);
-    if (attrs.backward === 'float') return [matmul(g!, w1!)];
     if (attrs.backward !== 'int8') throw new Error('int8Linear: no backward weight was given');
     const rotated = rotation ? rotateBlocks(g!, rotation) : g!;
     return [int8Linear(rotated, { w: w1!, scale: s1! })];

@@ -86,10 +86,10 @@ export interface Int8Options {
   rotateInput?: Value;
   /**
    * What the gradient with respect to (unrotated) x is computed with: the transposed weight as int8 [out, in], for which
-   * the gradient is first rotated by `rotation` [block, block]; or the weight as float32 [out, in]; or 'transposed': the
-   * same codes, turned over by the gradient, with the columns' scales multiplied into it before it is quantised.
+   * the gradient is first rotated by `rotation` [block, block]; or 'transposed': the same codes, turned over by the
+   * gradient, with the columns' scales multiplied into it before it is quantised.
    */
-  backward?: { int8: Int8Matrix; rotation?: Value } | { float: Value } | 'transposed';
+  backward?: { int8: Int8Matrix; rotation?: Value } | 'transposed';
 }
 
 /**
@@ -107,16 +107,12 @@ export function int8Linear(x: Value, matrix: Int8Matrix, options: Int8Options = 
   const { rotateInput, backward } = options;
   const inputs = [x, matrix.w, matrix.scale, ...(rotateInput ? [rotateInput] : [])];
   const attrs = { peak: options.peak ?? 0, rotateInput: !!rotateInput, backward: 'none' };
-  const own = backward === 'transposed';
-  const back = own ? undefined : backward && ('float' in backward ? backward.float : backward.int8.w);
-  need('int8Linear', !back || sameShape(back.shape, [out, x.shape[1]!]), () => {
-    return `backward weight ${showShape(back!.shape)} for a product ${showShape([x.shape[1]!, out])}`;
-  });
-  if (own) attrs.backward = 'transposed';
-  else if (backward && 'float' in backward) {
-    inputs.push(backward.float);
-    attrs.backward = 'float';
-  } else if (backward) {
+  if (backward === 'transposed') attrs.backward = backward;
+  else if (backward) {
+    const { shape } = backward.int8.w;
+    need('int8Linear', sameShape(shape, [out, x.shape[1]!]), () => {
+      return `backward weight ${showShape(shape)} for a product ${showShape([x.shape[1]!, out])}`;
+    });
     inputs.push(backward.int8.w, backward.int8.scale);
     attrs.backward = 'int8';
     if (backward.rotation) inputs.push(backward.rotation);

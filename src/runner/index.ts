@@ -5,6 +5,14 @@ export { InferencePass, type KvCache, type ResidentAdapter } from './inferencePa
 export { int8IsExact } from './int8Probe.ts';
 export { alone, type TokenFamily, type TokenSequence } from './packInput.ts';
 export { type LoadOptions, loadModel, type ResidentModel } from './residentModel.ts';
+export {
+  estimateInference,
+  estimateTraining,
+  fullPack,
+  type MemoryEstimate,
+  type MemoryRow,
+  type MemorySettings,
+} from './memoryPlan.ts';
 export { isStepProgram, stepPart } from './stepPrograms.ts';
 export { type PackContent, type PassOptions, type PassResult, TrainingPass } from './trainingPass.ts';
 export type { ConversionRecipe, WeightCache } from './weightCache.ts';

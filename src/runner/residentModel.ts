@@ -1,6 +1,7 @@
 // A model on a device: its weights, converted to a precision and bound to the names that programs use.
 import { HuacayaError } from '../base/index.ts';
-import { type HostArray, type Runtime, type View, view } from '../engine/index.ts';
+import { type CompiledProgram, type HostArray, type Runtime, type View, view } from '../engine/index.ts';
+import type { Program } from '../graph/index.ts';
 import {
   type LlamaConfig,
   type ModuleName,
@@ -51,6 +52,8 @@ export interface LoadOptions {
   packTokens?: number;
   /** Where converted weights are kept from one start to the next. */
   cache?: WeightCache;
+  /** false: the processor is not asked whether it can do int8; for plans. */
+  probe?: boolean;
   /** Called with the fraction done. */
   onProgress?: (done: number) => void;
 }
@@ -103,7 +106,7 @@ function converter(options: LoadOptions, basis: Basis, rotations: Readonly<Recor
 export async function loadModel(options: LoadOptions): Promise<ResidentModel> {
   const { runtime, config: c, weights, precision, training } = options;
   const basis = basisOf(precision, c, { training, oneCopy: options.oneCopy ?? false });
-  if (basis.storage !== 'float') await requireInt8(runtime);
+  if (basis.storage !== 'float' && options.probe !== false) await requireInt8(runtime);
   if (precision === 'int4' || precision === 'w4a8') requireBlocks(c, precision);
   const positions = Math.min(options.positions ?? c.maxPositions, c.maxPositions);
   const upload = (data: HostArray, shape: readonly number[]) => view(runtime.upload(data), shape);
@@ -126,7 +129,13 @@ export async function loadModel(options: LoadOptions): Promise<ResidentModel> {
   const foldedNorms: Partial<Record<ModuleName, Float32Array>>[] = [];
 
   const convertAll = async (): Promise<ConvertedWeights> => {
-    const convert = await converter(options, basis, rotations);
+    const programs: CompiledProgram[] = [];
+    const compile = async (p: Program) => {
+      const made = await runtime.compile(p);
+      programs.push(made);
+      return made;
+    };
+    const convert = await converter({ ...options, runtime: { ...runtime, compile } }, basis, rotations);
     const embedding = await convert.embedding();
     advance();
     const layers: Record<string, View>[] = [];
@@ -146,6 +155,8 @@ export async function loadModel(options: LoadOptions): Promise<ResidentModel> {
       advance();
     }
     const head = await convert.head(embedding);
+    // Each holds on to the memory of its largest run.
+    for (const p of programs) runtime.release(p);
     advance();
     return { embedding, layers, head };
   };

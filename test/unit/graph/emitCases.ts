@@ -155,8 +155,7 @@ export const emitCases: Readonly<Record<string, EmitCase>> = {
       // A permutation with signs is orthonormal, and keeps the codes beyond doubt.
       const rotation = s.constant('rotation', [2, 2]);
       s.feeds.rotation = { shape: [2, 2], data: [0, 1, -1, 0] };
-      const backward = { float: s.constant('float', [8, 64]) };
-      const rotated = int8Linear(x, matrix, { rotateInput: rotation, backward });
+      const rotated = int8Linear(x, matrix, { rotateInput: rotation });
       // Steps of 0.25: small rows get few codes, large ones are cut.
       const fixed = int8Linear(x, matrix, { peak: 127 / 4 });
       const bare = int8Linear(x, { w: matrix.w, scale: scalar(1) });

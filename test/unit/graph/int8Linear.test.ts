@@ -53,7 +53,6 @@ function randomFeeds(rows: number, width: number, out: number, uniform: () => nu
     g: randomTensor([rows, out], uniform),
     w1: codes([out, width], uniform),
     s1: randomTensor([width], uniform, 0.01, 0.02),
-    float: randomTensor([out, width], uniform),
     rotation,
   };
 }
@@ -70,20 +69,6 @@ describe('the gradient of int8Linear', () => {
   const backwardInt8 = (width: number, out: number): { w: Value; scale: Value } => {
     return { w: input('w1', [out, width], 'int8'), scale: input('s1', [width]) };
   };
-
-  it('is the float product with a float backward weight, whatever is done to x', () => {
-    fc.assert(
-      fc.property(fc.record(shapes), ({ rows, symbolic, width, out, rotateInput, seed }) => {
-        const feeds = randomFeeds(rows, width, out, createRng(seed).uniform);
-        const options = {
-          backward: { float: input('float', [out, width]) },
-          ...(rotateInput && { rotateInput: turn }),
-        };
-        const made = gradient(symbolic ? 'rows' : rows, width, out, options, feeds);
-        expectNear(made, product(feeds.g!, feeds.float!));
-      }),
-    );
-  });
 
   it('is the quantised product with an int8 backward weight, rotated first where asked', () => {
     const turned = fc.boolean();
