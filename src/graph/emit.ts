@@ -2,8 +2,8 @@
 // Kernel list: https://github.com/microsoft/onnxruntime/blob/main/docs/OperatorKernels.md
 import { invariant } from '../base/index.ts';
 import { encodeOnnx, type OnnxAttribute, type OnnxDType, type OnnxNode, type OnnxTensor } from '../formats/index.ts';
-import { int4Steps } from './ops.ts';
 import type { Program } from './program.ts';
+import { int4Steps } from './quantisedOps.ts';
 import type { Dim, Shape } from './shape.ts';
 import { type Attrs, inputName, isInput, type Node, topological, type Value } from './value.ts';
 

@@ -4,8 +4,6 @@ import {
   add,
   concat,
   crossEntropyGrad,
-  expandNf4,
-  int8Linear,
   matmul,
   mul,
   reduceSum,
@@ -19,6 +17,7 @@ import {
   sumRepeated,
   transpose,
 } from './ops.ts';
+import { expandNf4, int8Linear } from './quantisedOps.ts';
 import { reducedAxes, type Shape } from './shape.ts';
 import { type Node, scalar, type Value } from './value.ts';
 
