@@ -75,8 +75,9 @@ export async function startModel(
   try {
     const model = await load().catch((e) => {
       if (!(e instanceof HuacayaError && e.code === 'INT8_UNSUPPORTED')) throw e;
-      out.warn(`${e.message}: using fp32`);
-      precision = 'fp32';
+      // The same memory, or near it, in exact products.
+      precision = precision === 'w4a8' ? 'int4' : 'fp32';
+      out.warn(`${e.message}: using ${precision}`);
       return load();
     });
     const seconds = ((performance.now() - begin) / 1000).toFixed(1);
