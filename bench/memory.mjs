@@ -60,7 +60,8 @@ async function main() {
       }
       const measured = results[name]?.peak_rss_gb;
       const estimated = round(plan.total / 1e9, 3);
-      if (results[name]) Object.assign(results[name], { estimate_gb: estimated, ratio: round(estimated / measured, 3) });
+      if (results[name])
+        Object.assign(results[name], { estimate_gb: estimated, ratio: round(estimated / measured, 3) });
       const figures = [estimated.toFixed(2), measured?.toFixed(2) ?? '?', results[name]?.ratio.toFixed(2) ?? '?'];
       process.stdout.write(`${name.padEnd(48)} estimate, measured, ratio: ${figures.join('  ')}\n`);
       if (values.estimate) {

@@ -9,7 +9,7 @@ import { createRuntime } from '../dist/engine/node.js';
 import { configFromJson, loraLayout } from '../dist/models/index.js';
 import { openCheckpoint } from '../dist/models/node.js';
 import { precisions } from '../dist/quant/index.js';
-import { loadModel, TrainingPass } from '../dist/runner/index.js';
+import { isFrugal, loadModel, TrainingPass } from '../dist/runner/index.js';
 import { randomWeights } from './randomWeights.mjs';
 
 export const here = (path) => fileURLToPath(new URL(path, import.meta.url));
@@ -61,13 +61,13 @@ export async function examplesOf({ tokenizer, config }, records, cutoffLen) {
 
 export const alpacaLora = { r: 8, alpha: 16, dropout: 0, targetModules: ['q_proj', 'v_proj'], useRslora: false };
 
-/** A model on an engine of its own. @param setting { precision, cutoffLen, packLen, oneCopy?, threads?, profile? } */
+/** A model on an engine of its own. @param setting { precision, cutoffLen, packLen, oneCopy?, recompute?, threads?, profile? } */
 export async function startModel({ config, weights }, setting) {
   const { precision, cutoffLen, packLen, profile, threads = availableParallelism() } = setting;
   if (!precisions.includes(precision)) {
     throw new Error(`precision ${precision} is not known to this build, which has ${precisions.join(', ')}`);
   }
-  const runtime = await createRuntime({ threads, ...(profile ? { profile } : {}) });
+  const runtime = await createRuntime({ threads, frugal: isFrugal(setting), ...(profile ? { profile } : {}) });
   try {
     const sizes = { positions: cutoffLen, packTokens: packLen, oneCopy: !!setting.oneCopy };
     const model = await loadModel({ runtime, config, weights, precision, training: true, ...sizes });

@@ -108,6 +108,7 @@ async function main() {
     cutoffLen,
     packLen,
     ...(values.threads ? { threads: Number(values.threads) } : {}),
+    recompute: values.recompute,
     ...(values['one-copy'] ? { oneCopy: true } : {}),
     ...(values.profile ? { profile: isStepProgram } : {}),
   });

@@ -7,6 +7,7 @@ import { chatCommand } from './commands/chat.ts';
 import { compareCommand } from './commands/compare.ts';
 import { generateCommand } from './commands/generate.ts';
 import { listCommand, pullCommand, removeCommand, verifyCommand } from './commands/models.ts';
+import { showCommand } from './commands/show.ts';
 import { trainCommand } from './commands/train.ts';
 import { type Format, formats, Output } from './output.ts';
 
@@ -32,6 +33,7 @@ function build(): { program: Command; output: () => Output } {
   const commands = [
     pullCommand,
     listCommand,
+    showCommand,
     verifyCommand,
     removeCommand,
     trainCommand,

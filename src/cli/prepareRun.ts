@@ -16,6 +16,7 @@ import type { LoraConfig } from '../models/index.ts';
 import type { Checkpoint } from '../models/node.ts';
 import { stepCount, type TrainOptions } from '../train/index.ts';
 import type { Output } from './output.ts';
+import { planRun, type RunPlan } from './planRun.ts';
 import { openModel } from './session.ts';
 import { type Settings, targetModules } from './settings.ts';
 
@@ -30,6 +31,9 @@ export interface PreparedRun {
   totalSteps: number;
   warmupSteps: number;
   tokens: number;
+  /** The settings with what the plan chose. */
+  settings: Settings;
+  plan: RunPlan;
 }
 
 function runFolder(s: Settings, now: Date): string {
@@ -82,10 +86,16 @@ const stepOptions = (s: Settings) => ({
 });
 
 /**
- * Reads and checks settings, data and model files; writes nothing.
+ * Reads and checks settings, data and model files, and plans the memory; writes nothing.
+ * @param given names of the settings that are not to be changed.
  * @throws HuacayaError with one clear line.
  */
-export async function prepareRun(out: Output, s: Settings, overwrite: boolean): Promise<PreparedRun> {
+export async function prepareRun(
+  out: Output,
+  s: Settings,
+  overwrite: boolean,
+  given: ReadonlySet<string>,
+): Promise<PreparedRun> {
   const lora: LoraConfig = {
     r: s.lora_r,
     alpha: s.lora_alpha,
@@ -119,6 +129,8 @@ export async function prepareRun(out: Output, s: Settings, overwrite: boolean): 
     const heldOut = tokenise(out, s.val_data_path ?? s.data_path, split.val, template, checkpoint, s);
     // Fails here, and not in the first step, when pack_len is too small.
     packExamples([...examples, ...heldOut], { packLen: s.pack_len, sharedPrefix: s.shared_prefix });
+    const plan = await planRun(checkpoint.config, s, lora, { examples, heldOut }, given);
+    const { precision, packTokens, oneCopy, recompute } = plan.settings;
     const totalSteps = stepCount(examples.length, stepOptions(s));
     return {
       folder,
@@ -130,6 +142,8 @@ export async function prepareRun(out: Output, s: Settings, overwrite: boolean): 
       totalSteps,
       warmupSteps: s.warmup_steps ?? Math.round(s.warmup_ratio * totalSteps),
       tokens: examples.reduce((n, e) => n + e.ids.length, 0),
+      settings: { ...s, precision, pack_len: packTokens, one_copy: oneCopy, recompute },
+      plan,
     };
   } catch (e) {
     await checkpoint.weights.close();
@@ -146,6 +160,7 @@ export function trainOptions(s: Settings, run: PreparedRun): Omit<TrainOptions, 
     ...stepOptions(s),
     packLength: s.pack_len,
     sharedPrefix: s.shared_prefix,
+    recompute: s.recompute === true,
     learningRate: s.learning_rate,
     schedule: s.lr_scheduler,
     warmupSteps: run.warmupSteps,

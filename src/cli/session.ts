@@ -8,7 +8,7 @@ import { createRuntime } from '../engine/node.ts';
 import { findInCatalog, hubSettings, resolveModel } from '../hub/index.ts';
 import { type Checkpoint, openCheckpoint } from '../models/node.ts';
 import type { Precision } from '../quant/index.ts';
-import { loadModel, type ResidentModel } from '../runner/index.ts';
+import { isFrugal, loadModel, type ResidentModel } from '../runner/index.ts';
 import { bytes, type Output } from './output.ts';
 import { cacheWanted, quantisedCache } from './quantisedCache.ts';
 
@@ -44,6 +44,9 @@ export async function startModel(
     threads?: number;
     positions?: number;
     packTokens?: number;
+    oneCopy?: boolean;
+    /** Layers keep their input only. */
+    recompute?: boolean;
     /** Which programs are profiled. */
     profile?: (program: string) => boolean;
     /** Whether converted weights are kept for the next start; default: yes. */
@@ -53,6 +56,7 @@ export async function startModel(
   const begin = performance.now();
   const { cacheDir } = await storage();
   const runtime = await createRuntime({
+    frugal: options.training && isFrugal(options),
     ...(options.threads !== undefined ? { threads: options.threads } : {}),
     ...(options.profile ? { profile: options.profile } : {}),
   });
@@ -68,6 +72,7 @@ export async function startModel(
       training: options.training,
       // In fp32 the model's own file is as good as a copy of it.
       ...(cache && precision !== 'fp32' ? { cache } : {}),
+      ...(options.oneCopy ? { oneCopy: true } : {}),
       ...(options.positions ? { positions: options.positions } : {}),
       ...(options.packTokens ? { packTokens: options.packTokens } : {}),
       onProgress: (done) => out.progress(`loading ${checkpoint.name}  ${Math.round(done * 100)} %`),

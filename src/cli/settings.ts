@@ -16,6 +16,15 @@ import { schedules } from '../train/index.ts';
 const number = (check: z.ZodNumber = z.number()) =>
   z.preprocess((value) => (typeof value === 'string' && value.trim() !== '' ? Number(value) : value), check);
 const count = (least: number) => number(z.number().int().min(least));
+const memorySize = /^(\d+(?:\.\d+)?)\s*([GM])(i?)B?$/i;
+
+/** Bytes of a size such as 8GB, 500MB or 7.5GiB; undefined for anything else. */
+export function parseMemory(text: string): number | undefined {
+  const [, amount, unit, binary] = memorySize.exec(text.trim()) ?? [];
+  if (!amount || !unit) return undefined;
+  return Number(amount) * (binary ? 1024 : 1000) ** (unit.toUpperCase() === 'G' ? 3 : 2);
+}
+
 const flag = z.union([z.boolean(), z.enum(['true', 'false']).transform((s) => s === 'true')]);
 
 /** Names as in alpaca-lora's finetune.py where it has them. */
@@ -50,7 +59,19 @@ export const settingsSchema = z.strictObject({
   use_rslora: flag.describe('scale by lora_alpha / sqrt(lora_r)'),
   precision: z
     .enum(precisions)
-    .describe('fp32: exact; int8: faster; int4, nf4: 4-bit weights in exact products; w4a8: 4-bit weights, 8-bit products'),
+    .describe(
+      'fp32: exact; int8: faster; int4, nf4: 4-bit weights in exact products; w4a8: 4-bit weights, 8-bit products',
+    ),
+  memory: z
+    .string()
+    .refine((s) => s === 'auto' || parseMemory(s) !== undefined, 'write auto, or a size such as 8GB or 500MB')
+    .describe('most memory to take, e.g. 8GB; auto: what is free now'),
+  recompute: z
+    .union([z.literal('auto'), flag])
+    .describe('keep the inputs of layers only, and compute the rest again: slower, less memory; auto: if it must be'),
+  one_copy: z
+    .union([z.literal('auto'), flag])
+    .describe('int8 with one copy of each matrix: a little slower, half the weights; auto: if it must be'),
   threads: count(1).optional().describe('cores to use (default: all)'),
   seed: number(z.number().int()).describe('seed of everything random'),
   eval_steps: count(0).describe('held-out loss every so many steps; 0: before and after only'),
@@ -104,6 +125,11 @@ export interface SettingsSources {
   config?: string;
   /** Given on the command line. */
   flags: Readonly<Record<string, unknown>>;
+}
+
+/** What the user asked for by flag or file, and not only a recipe: nobody else may change that. */
+export async function givenSettings(sources: SettingsSources): Promise<ReadonlySet<string>> {
+  return new Set(Object.keys({ ...(sources.config ? await readSettingsFile(sources.config) : {}), ...sources.flags }));
 }
 
 /** @throws HuacayaError USAGE naming the setting and what it should be. */

@@ -46,6 +46,8 @@ async function traceFolder(): Promise<{ path: string; remove: () => Promise<void
 }
 
 export interface RuntimeOptions {
+  /** Programs give memory back after each run instead of keeping it for the next: less memory, and somewhat slower. */
+  frugal?: boolean;
   /** Cores to use; default: all of them. */
   threads?: number;
   /**
@@ -71,7 +73,7 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
   }
   const { profile } = options;
   const traces = profile ? await traceFolder() : undefined;
-  const workerData: WorkerOptions = { threads, ...(traces ? { profile: traces.path } : {}) };
+  const workerData: WorkerOptions = { threads, frugal: !!options.frugal, ...(traces ? { profile: traces.path } : {}) };
   // The user's own flags for node (--input-type, --import, ...) are not meant for this thread.
   const worker = new Worker(workerUrl(), { workerData, name: 'huacaya-engine', execArgv: [] });
   const waiting = new Map<number, { resolve: (value: never) => void; reject: (e: Error) => void }>();

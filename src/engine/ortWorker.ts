@@ -10,7 +10,7 @@ import { sessionOptions } from './ortSettings.ts';
 import type { Binding, Command, FileFailure, Reply, WorkerOptions } from './protocol.ts';
 import { dtypeOf, type HostArray, hostArrays } from './runtime.ts';
 
-const { threads, profile } = workerData as WorkerOptions;
+const { threads, frugal, profile } = workerData as WorkerOptions;
 const port = parentPort!;
 skipOutputCopies();
 const first = new ort.Tensor('float32', new Float32Array(1), [1]);
@@ -54,7 +54,7 @@ async function run(command: Command & { do: 'run' }): Promise<void> {
 async function compile(command: Command & { do: 'compile' }): Promise<Reply> {
   const trace = command.profile ? profiler?.start(command.name) : undefined;
   const session = await ort.InferenceSession.create(command.model, {
-    ...sessionOptions(threads),
+    ...sessionOptions(threads, frugal),
     ...(trace ? profiler!.options(trace) : {}),
   });
   if (trace) profiler!.opened(trace, session);

@@ -36,6 +36,8 @@ export interface FileFailure {
 
 export interface WorkerOptions {
   threads: number;
+  /** See `RuntimeOptions.frugal`. */
+  frugal: boolean;
   /** A folder for traces: programs compiled with `profile` are profiled. */
   profile?: string;
 }

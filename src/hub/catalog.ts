@@ -27,6 +27,8 @@ export interface CatalogEntry {
   license: string;
   /** Number of weights. */
   parameters: number;
+  /** What decides memory in the repository's config.json, to tell it before anything is downloaded. */
+  config?: Readonly<Record<string, unknown>>;
 }
 
 export const catalog: readonly CatalogEntry[] = [
@@ -45,6 +47,19 @@ export const catalog: readonly CatalogEntry[] = [
     },
     license: 'apache-2.0',
     parameters: 134_515_008,
+    config: {
+      model_type: 'llama',
+      hidden_size: 576,
+      intermediate_size: 1536,
+      num_hidden_layers: 30,
+      num_attention_heads: 9,
+      num_key_value_heads: 3,
+      vocab_size: 49152,
+      max_position_embeddings: 8192,
+      rms_norm_eps: 1e-5,
+      rope_theta: 100000,
+      tie_word_embeddings: true,
+    },
   },
 ];
 

@@ -25,6 +25,7 @@ export {
   quantisedPath,
   removeQuantised,
 } from './quantised.ts';
+export { fetchConfig, type RemoteConfig } from './remoteConfig.ts';
 export type { NetworkOptions } from './request.ts';
 export { type ResolvedModel, type ResolveOptions, resolveModel } from './resolve.ts';
 export { type CommandResult, type RunCommand, runCommand } from './runCommand.ts';

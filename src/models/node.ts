@@ -32,6 +32,16 @@ export interface Checkpoint {
   /** Every file that says what the weights are, for `fingerprintFiles`. */
   files: readonly string[];
   tokenizer: Tokenizer;
+  /** What the weights are stored as, the most frequent first, e.g. BF16. */
+  storedAs: readonly string[];
+}
+
+function storedAs(tensors: ReadonlyMap<string, { shape: readonly number[]; dtype: string }>): string[] {
+  const sizes = new Map<string, number>();
+  for (const { shape, dtype } of tensors.values()) {
+    sizes.set(dtype, (sizes.get(dtype) ?? 0) + shape.reduce((a, b) => a * b, 1));
+  }
+  return [...sizes].sort((a, b) => b[1] - a[1]).map(([dtype]) => dtype);
 }
 
 /**
@@ -65,6 +75,7 @@ async function openGgufCheckpoint(path: string): Promise<Checkpoint> {
       weights: ggufWeights(file, config),
       files: [path],
       tokenizer: fromGguf(file.metadata),
+      storedAs: storedAs(file.tensors),
     };
   } catch (e) {
     await source.close();
@@ -119,7 +130,9 @@ async function openHuggingFaceFolder(folder: string): Promise<Checkpoint> {
     const weights = isBitsandbytes(tensors)
       ? await bitsandbytesWeights(tensors, config)
       : huggingFaceWeights(tensors, config);
-    return { path: folder, name: basename(folder), config, weights, files: [...new Set(files)], tokenizer };
+    const name = basename(folder);
+    const dtypes = storedAs(tensors.tensors);
+    return { path: folder, name, config, weights, files: [...new Set(files)], tokenizer, storedAs: dtypes };
   } catch (e) {
     await tensors.close();
     throw e;

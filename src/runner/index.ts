@@ -1,18 +1,28 @@
 export { type AdapterImage, adapterImage } from './adapterImage.ts';
 export { type Ceiling, measureCeiling } from './ceiling.ts';
+export {
+  choosePlan,
+  type MemoryPlan,
+  type PlanSettings,
+  type PlanWishes,
+  planCandidates,
+  showPlanSettings,
+} from './choosePlan.ts';
 export { dropoutMask } from './dropoutMask.ts';
 export { InferencePass, type KvCache, type ResidentAdapter } from './inferencePass.ts';
 export { int8IsExact } from './int8Probe.ts';
-export { alone, type TokenFamily, type TokenSequence } from './packInput.ts';
-export { type LoadOptions, loadModel, type ResidentModel } from './residentModel.ts';
 export {
   estimateInference,
   estimateTraining,
   fullPack,
+  isFrugal,
   type MemoryEstimate,
   type MemoryRow,
   type MemorySettings,
+  type TrainingMemory,
 } from './memoryPlan.ts';
+export { alone, type TokenFamily, type TokenSequence } from './packInput.ts';
+export { type LoadOptions, loadModel, type ResidentModel } from './residentModel.ts';
 export { isStepProgram, stepPart } from './stepPrograms.ts';
 export { type PackContent, type PassOptions, type PassResult, TrainingPass } from './trainingPass.ts';
 export type { ConversionRecipe, WeightCache } from './weightCache.ts';

@@ -32,12 +32,19 @@ export interface MemoryEstimate {
 
 /**
  * Resident memory of a process that has loaded nothing yet but data and a tokenizer: Node, onnxruntime's library, and
- * 1.5 MB for each compiled program. Measured, see bench/memory.mjs.
+ * the compiled programs. Measured, see bench/memory.mjs.
  */
-const processBytes = 190e6;
+const processBytes = 240e6;
 
 /** Arrays of the adapter's size on the host: parameters, two moments, gradients of step and pass, and copies on their way. */
 const hostCopies = 8;
+
+/**
+ * Whether programs should give their memory back after each run (`RuntimeOptions.frugal`): where memory is short, and where
+ * they expand matrices of 4 bits.
+ */
+export const isFrugal = (s: Pick<MemorySettings, 'precision' | 'recompute'>): boolean =>
+  !!s.recompute || !['fp32', 'int8'].includes(s.precision);
 
 /** Weights of the right sizes. Nobody looks at them, so all are the same stretch of memory, which is never written to. */
 function blankWeights(c: LlamaConfig): WeightSource {
@@ -61,21 +68,12 @@ function blankWeights(c: LlamaConfig): WeightSource {
   };
 }
 
+const partNames = ['weights', 'loadPeak', 'adapter', 'workspace', 'programs'] as const;
 /** Bytes, each a sum over the whole model. */
-interface Parts {
-  tables: number;
-  weights: number;
-  loadPeak: number;
-  adapter: number;
-  workspace: number;
-  programs: number;
-  total: number;
-}
-
-const partNames = ['tables', 'weights', 'loadPeak', 'adapter', 'workspace', 'programs', 'total'] as const;
+type Parts = Record<(typeof partNames)[number], number>;
 
 async function countLoad(config: LlamaConfig, s: MemorySettings, training: boolean) {
-  const runtime = createPlanRuntime();
+  const runtime = createPlanRuntime(training && isFrugal(s));
   const weights = blankWeights(config);
   const { precision, oneCopy = false, packTokens, positions } = s;
   const model = await loadModel({
@@ -92,17 +90,17 @@ async function countLoad(config: LlamaConfig, s: MemorySettings, training: boole
   return { runtime, model };
 }
 
-async function countTraining(config: LlamaConfig, s: MemorySettings, lora: LoraConfig, packs: readonly PackContent[]) {
+async function countTraining(config: LlamaConfig, s: TrainingMemory) {
   const { runtime, model } = await countLoad(config, s, true);
-  const [weights, loadPeak, loadPrograms] = [runtime.bufferBytes, runtime.peakBytes, runtime.programBytes];
+  const [weights, loadPeak] = [runtime.bufferBytes, runtime.peakBytes];
+  const { lora, packs, heldOut = [] } = s;
   const layout = loraLayout(config, lora);
   const pass = await TrainingPass.create(model, layout, { recompute: !!s.recompute });
   for (const pack of packs) await pass.run(pack, 1);
+  for (const pack of heldOut) await pass.evaluate(pack);
   const adapter = 4 * layout.size * (2 + hostCopies);
   const workspace = runtime.bufferBytes - weights - 8 * layout.size;
-  const programs = runtime.programBytes;
-  void loadPrograms;
-  return parts({ weights, loadPeak, adapter, workspace, programs });
+  return { weights, loadPeak, adapter, workspace, programs: runtime.programBytes };
 }
 
 async function countInference(config: LlamaConfig, s: MemorySettings) {
@@ -114,14 +112,9 @@ async function countInference(config: LlamaConfig, s: MemorySettings) {
     cache,
     Array.from({ length: model.positions }, () => 0),
   );
-  return parts({ weights, loadPeak, adapter: 0, workspace: runtime.bufferBytes - weights, programs: runtime.programBytes });
+  const workspace = runtime.bufferBytes - weights;
+  return { weights, loadPeak, adapter: 0, workspace, programs: runtime.programBytes };
 }
-
-const parts = (p: Omit<Parts, 'total' | 'tables'>): Parts => ({
-  ...p,
-  tables: 0,
-  total: Math.max(p.loadPeak, p.weights + p.adapter + p.workspace + p.programs),
-});
 
 /** A first layer, one in between and a last one: nothing new comes after that. */
 const fewLayers = 3;
@@ -133,10 +126,10 @@ async function extrapolate(c: LlamaConfig, measure: (config: LlamaConfig) => Pro
   const further = Math.max(0, c.layers - fewLayers);
   const whole = { ...few };
   for (const name of partNames) whole[name] += further * (more[name] - few[name]);
-  return { whole, kept: c.layers * (more.workspace - few.workspace) };
+  return { whole, aLayer: more.workspace - few.workspace };
 }
 
-function tell({ whole, kept }: { whole: Parts; kept: number }, keptName: string): MemoryEstimate {
+function tell(whole: Parts, kept: number, keptName: string): MemoryEstimate {
   const used = whole.weights + whole.adapter + whole.workspace + whole.programs;
   const rows = [
     { what: 'weights', bytes: whole.weights },
@@ -150,22 +143,26 @@ function tell({ whole, kept }: { whole: Parts; kept: number }, keptName: string)
   return { rows, total: rows.reduce((n, row) => n + row.bytes, 0) };
 }
 
-/**
- * Memory of a fine-tuning run.
- * @param packs what a forward pass will hold; buffers grow to the largest of them. See `fullPack`.
- */
-export async function estimateTraining(
-  config: LlamaConfig,
-  settings: MemorySettings & { lora: LoraConfig; packs: readonly PackContent[] },
-): Promise<MemoryEstimate> {
-  const { lora, packs } = settings;
-  const found = await extrapolate(config, (c) => countTraining(c, settings, lora, packs));
-  return tell(found, settings.recompute ? 'kept inputs of layers' : 'kept activations');
+export interface TrainingMemory extends MemorySettings {
+  lora: LoraConfig;
+  /** What a forward pass will hold; buffers grow to the largest of them. See `fullPack`. */
+  packs: readonly PackContent[];
+  /** What is only evaluated. */
+  heldOut?: readonly PackContent[];
+}
+
+/** Memory of a fine-tuning run. */
+export async function estimateTraining(config: LlamaConfig, settings: TrainingMemory): Promise<MemoryEstimate> {
+  const { whole, aLayer } = await extrapolate(config, (c) => countTraining(c, settings));
+  // The first layer keeps less: no gradient goes below it.
+  const kept = (config.layers - 1) * aLayer;
+  return tell(whole, kept, settings.recompute ? 'kept inputs of layers' : 'kept activations');
 }
 
 /** Memory of answering with a cache for `positions` tokens. */
 export async function estimateInference(config: LlamaConfig, settings: MemorySettings): Promise<MemoryEstimate> {
-  return tell(await extrapolate(config, (c) => countInference(c, settings)), 'keys and values');
+  const { whole, aLayer } = await extrapolate(config, (c) => countInference(c, settings));
+  return tell(whole, config.layers * aLayer, 'keys and values');
 }
 
 /** The most that a pack of `tokens` can take: sequences of `longest` tokens that share nothing, every token a target. */

@@ -3,10 +3,10 @@
 import {
   type CompiledProgram,
   type DeviceBuffer,
+  dtypeOf,
   elementCount,
   type HostArray,
   hostArrays,
-  dtypeOf,
   type Runtime,
 } from '../engine/index.ts';
 import { dtypeBytes, inputName, type Program, programMemory, symbolSizes } from '../graph/index.ts';
@@ -14,13 +14,14 @@ import { dtypeBytes, inputName, type Program, programMemory, symbolSizes } from 
 export interface PlanRuntime extends Runtime {
   /** Bytes in buffers now. */
   readonly bufferBytes: number;
-  /** Bytes of intermediate values: each compiled program keeps what its largest run took. */
+  /** Bytes of intermediate values: what each program keeps, which is what its largest run took; if frugal, the largest. */
   readonly programBytes: number;
   /** The largest sum of both so far. What is given back counts until the engine has caught up. */
   readonly peakBytes: number;
 }
 
-export function createPlanRuntime(): PlanRuntime {
+/** @param frugal programs keep nothing between runs. */
+export function createPlanRuntime(frugal = false): PlanRuntime {
   const programs = new Map<number, { program: Program; bytes: number; seen: Set<string> }>();
   const buffers = new Map<number, number>();
   let [held, leaving, kept, peak, next] = [0, 0, 0, 0, 0];
@@ -54,7 +55,7 @@ export function createPlanRuntime(): PlanRuntime {
       return { id, name: program.name, inputs: program.inputs.map(inputName), outputs: Object.keys(program.outputs) };
     },
     release(p) {
-      kept -= programs.get(p.id)?.bytes ?? 0;
+      if (!frugal) kept -= programs.get(p.id)?.bytes ?? 0;
       programs.delete(p.id);
     },
     alloc: (dtype, length) => take({ id: next++, dtype, length }),
@@ -78,7 +79,7 @@ export function createPlanRuntime(): PlanRuntime {
       const more = programMemory(p.program, sizes) - p.bytes;
       if (more <= 0) return;
       p.bytes += more;
-      kept += more;
+      kept = frugal ? Math.max(kept, p.bytes) : kept + more;
       note();
     },
     sync: wait,

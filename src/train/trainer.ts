@@ -19,6 +19,8 @@ export interface TrainOptions {
   packLength: number;
   /** Compute a prefix that rows of a pack share once (the default). */
   sharedPrefix?: boolean;
+  /** Keep less and compute more, see `PassOptions`. */
+  recompute?: boolean;
   epochs: number;
   /** Ends the run after so many optimiser steps, whatever `epochs` says. */
   maxSteps?: number;
@@ -126,7 +128,7 @@ const notFinite = (detail: string) =>
 export async function train(options: TrainOptions): Promise<TrainResult> {
   checkOptions(options);
   const layout = loraLayout(options.model.config, options.lora);
-  const pass = await TrainingPass.create(options.model, layout);
+  const pass = await TrainingPass.create(options.model, layout, { recompute: !!options.recompute });
   try {
     return await loop(options, pass, layout);
   } finally {

@@ -12,11 +12,12 @@ import { version } from '../../version.ts';
 import { type AdapterNotes, notesFile } from '../adapterNotes.ts';
 import { lossPlot } from '../lossPlot.ts';
 import { bytes, clock, type Output } from '../output.ts';
+import { describePlan } from '../planRun.ts';
 import { type PreparedRun, prepareRun, trainOptions } from '../prepareRun.ts';
 import { profiledPrograms, profileHelp, startProfile } from '../profileRun.ts';
 import { quantisedCacheHelp } from '../quantisedCache.ts';
 import { modelReference, peftReference, startModel } from '../session.ts';
-import { resolveSettings, type Settings, settingNames, settingsSchema } from '../settings.ts';
+import { givenSettings, resolveSettings, type Settings, settingNames, settingsSchema } from '../settings.ts';
 
 const kebab = (name: string) => name.replaceAll('_', '-');
 const camel = (name: string) => name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
@@ -33,7 +34,7 @@ export function trainCommand(getOutput: () => Output): Command {
     .option('--no-quantised-cache', quantisedCacheHelp);
   for (const name of settingNames) {
     const schema = settingsSchema.shape[name];
-    const boolean = ['train_on_inputs', 'shared_prefix', 'use_rslora'].includes(name);
+    const boolean = ['train_on_inputs', 'shared_prefix', 'use_rslora', 'recompute', 'one_copy'].includes(name);
     command.addOption(new Option(`--${kebab(name)} ${boolean ? '[bool]' : '<value>'}`, schema.description));
   }
   command.addHelpText(
@@ -49,17 +50,19 @@ Examples:
   );
   command.action(async (flags: Record<string, unknown>) => {
     const given = settingNames.flatMap((n) => (flags[camel(n)] === undefined ? [] : [[n, flags[camel(n)]] as const]));
-    const settings = await resolveSettings({
+    const sources = {
       flags: Object.fromEntries(given),
       ...(flags.recipe ? { recipe: String(flags.recipe) } : {}),
       ...(flags.config ? { config: String(flags.config) } : {}),
-    });
+    };
+    const asked = await resolveSettings(sources);
     const out = getOutput();
-    const run = await prepareRun(out, settings, !!flags.overwrite);
+    const run = await prepareRun(out, asked, !!flags.overwrite, await givenSettings(sources));
+    const { settings, plan } = run;
     describe(out, settings, run);
     if (flags.dryRun) {
       await run.checkpoint.weights.close();
-      if (out.format === 'json') out.json(settings);
+      if (out.format === 'json') out.json({ ...settings, memory_plan: plan });
       else out.data(stringify(settings));
       return;
     }
@@ -80,6 +83,7 @@ function describe(out: Output, s: Settings, run: PreparedRun): void {
   out.say(
     `plan      ${run.totalSteps} steps of ${s.batch_size} rows, learning rate ${s.learning_rate} ${s.lr_scheduler}`,
   );
+  for (const line of describePlan(run.plan)) out.say(line);
   out.say(`run       ${run.folder}`);
 }
 
@@ -130,6 +134,8 @@ async function execute(
     precision: s.precision,
     training: true,
     quantisedCache,
+    oneCopy: s.one_copy === true,
+    recompute: s.recompute === true,
     positions: s.cutoff_len,
     packTokens: Math.min(s.pack_len, Math.max(...[run.examples, run.heldOut].map(tokensOf))),
     ...(s.threads !== undefined ? { threads: s.threads } : {}),

@@ -1,0 +1,109 @@
+// Memory from outside: the plan of `train`, and `show`.
+import { writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { expectOneError, runCli } from '../helpers/runCli.ts';
+import { temporaryFolder, tinyConfigs, tinyModel, writeTinyModel } from '../helpers/tinyModel.ts';
+
+const folder = temporaryFolder();
+const cwd = folder.path;
+const config = { model_type: 'llama', ...tinyConfigs.tied };
+let hub: Server;
+const cli = (args: string, env: Record<string, string> = {}) => runCli(args.split(' '), { cwd, env });
+const train = 'train --base-model tiny --data-path rows.jsonl --prompt-template-name alpaca_short --threads 1';
+
+beforeAll(async () => {
+  writeTinyModel(join(cwd, 'tiny'), tinyModel());
+  const row = (n: number) => JSON.stringify({ instruction: `Count to ${n}.`, input: '', output: `It is ${n}.` });
+  writeFileSync(join(cwd, 'rows.jsonl'), Array.from({ length: 8 }, (_, i) => `${row(i)}\n`).join(''));
+  writeFileSync(join(cwd, 'config.json'), JSON.stringify(config));
+  hub = createServer((request, response) => {
+    if (request.url === '/some/model/resolve/main/config.json') response.end(JSON.stringify(config));
+    else response.writeHead(404, { 'x-error-code': 'RepoNotFound' }).end();
+  });
+  await new Promise<void>((done) => hub.listen(0, '127.0.0.1', done));
+});
+afterAll(() => {
+  hub.close();
+  folder.remove();
+});
+
+describe('train --memory', () => {
+  it('ends with one line when nothing fits, before the model is loaded', async () => {
+    const result = await cli(`${train} --memory 200MB`);
+    expectOneError(result, 2, /200 MB of memory are too little: it needs at least \d+ MB: .*\[MEMORY_LIMIT\]/);
+    expect(result.stderr).toContain('Raise --memory');
+  });
+
+  it('says what would fit without a setting that was asked for', async () => {
+    const result = await cli(`${train} --memory 200MB --precision fp32 --recompute false`);
+    expectOneError(result, 2, /at least \d+ MB: fp32, pack \d+ \[MEMORY_LIMIT\]/);
+  });
+
+  it('shows the plan with --dry-run, and the settings that were chosen', async () => {
+    const result = await cli(`${train} --memory 3GB --dry-run`);
+    expect(result.code).toBe(0);
+    expect(result.stderr).toMatch(/memory {4}int8, pack 1024: as asked for; limit 3.00 GB/);
+    expect(result.stderr).toMatch(/peak of the process +0\.\d\d GB/);
+    expect(parse(result.stdout)).toMatchObject({ memory: '3GB', recompute: false, one_copy: false, pack_len: 1024 });
+    const { stdout } = await cli(`--format json ${train} --memory 3GB --dry-run`);
+    const { memory_plan: plan } = JSON.parse(stdout);
+    expect(plan).toMatchObject({
+      limit: 3e9,
+      settings: { precision: 'int8', recompute: false },
+      reason: 'as asked for',
+    });
+    expect(plan.estimate.total).toBeLessThan(3e9);
+  });
+
+  it('trains with recompute and one copy when they are asked for', async () => {
+    const result = await cli(`${train} --recompute --one-copy true --max-steps 1 --output-dir small`);
+    expect(result).toMatchObject({ code: 0, stdout: 'small/adapter\n' });
+    expect(result.stderr).toMatch(/memory {4}int8, one copy, recompute, pack 1024/);
+  });
+
+  it('refuses a size that is none', async () => {
+    expectOneError(await cli(`${train} --memory lots`), 2, /memory is "lots": write auto, or a size such as 8GB/);
+  });
+});
+
+describe('show', () => {
+  it('tells what a model is and what it takes', async () => {
+    const { code, stdout } = await cli('show tiny');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^model +tiny\narchitecture +LLaMA, \d+ layers/);
+    expect(stdout).toMatch(/files .*F32: /);
+    expect(stdout).toMatch(/int8, one copy +- +0\.\d\d/);
+    expect(stdout).toMatch(/GB are free here/);
+  });
+
+  it('gives data with --format json, also for a config.json', async () => {
+    const here = JSON.parse((await cli('--format json show tiny')).stdout);
+    const file = JSON.parse((await cli('--format json show config.json')).stdout);
+    expect(here).toMatchObject({ name: 'tiny', files: { storedAs: ['F32'], quantisedBytes: expect.any(Number) } });
+    expect(file).toMatchObject({ path: null, config: here.config, parameters: here.parameters });
+    const sizes = (found: { memory: { bytes: number }[] }) => found.memory.map((m) => m.bytes);
+    expect(sizes(file)).toEqual(sizes(here));
+    expect(here.memory).toHaveLength(24);
+    expect(file.files).toBeUndefined();
+  });
+
+  it('knows models that are not here: of the catalogue without a network, others by their config.json', async () => {
+    const known = await cli('show smollm2-135m-instruct', { HF_HUB_OFFLINE: '1' });
+    expect(known.stdout).toMatch(/parameters +134,515,008.*\n.*\n.*\nfiles +not on this machine/);
+    const endpoint = `http://127.0.0.1:${(hub.address() as AddressInfo).port}`;
+    const other = await cli('show some/model', { HF_ENDPOINT: endpoint });
+    expect(other.stdout).toMatch(/^model +some\/model\n/);
+    expectOneError(await cli('show no/model', { HF_ENDPOINT: endpoint }), 1, /no\/model: the hub has no such/);
+  });
+
+  it('says clearly why it cannot', async () => {
+    expectOneError(await cli('show some/model', { HF_HUB_OFFLINE: '1' }), 1, /some\/model: is not on this machine/);
+    expectOneError(await cli('show some/model', { HF_ENDPOINT: 'http://127.0.0.1:9' }), 1, /could not be reached/);
+    expectOneError(await cli('show nothing'), 1, /nothing: is no file, no folder and no known model/);
+    expectOneError(await cli('show none.json'), 1, /none\.json/);
+  });
+});
