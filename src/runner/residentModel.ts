@@ -139,6 +139,7 @@ export async function loadModel(options: LoadOptions): Promise<ResidentModel> {
     const embedding = await convert.embedding();
     advance();
     const layers: Record<string, View>[] = [];
+    let before = Promise.resolve();
     for (let layer = 0; layer < c.layers; layer++) {
       const bound: Record<string, View> = {};
       const { norms, folded } = await readNorms(weights, basis, layer);
@@ -147,13 +148,16 @@ export async function loadModel(options: LoadOptions): Promise<ResidentModel> {
       }
       for (const module of moduleNames) {
         Object.assign(bound, await convert.projection(layer, module, folded[module]));
+        // One is read while the one before is converted: no more than two are in memory.
+        await before;
+        before = runtime.sync();
+        before.catch(() => {}); // it is awaited, but maybe later than it fails
       }
       layers.push(bound);
       foldedNorms.push(folded);
-      // Waiting here bounds what is in flight to one layer.
-      await runtime.sync();
       advance();
     }
+    await before;
     const head = await convert.head(embedding);
     // Each holds on to the memory of its largest run.
     for (const p of programs) runtime.release(p);

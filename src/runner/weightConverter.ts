@@ -1,5 +1,4 @@
 // Brings weights to the device in the form that a precision computes with: as they are, or rotated and quantised there.
-import { createBreather } from '../base/index.ts';
 import {
   type CompiledProgram,
   type DeviceBuffer,
@@ -51,11 +50,11 @@ type Table = 'embedding' | 'head';
 
 /** Streams a [vocab, hidden] table to the device in row chunks; `place` puts each chunk. */
 async function readTable(o: ConverterOptions, kind: Table, place: (rows: Float32Array, first: number) => void) {
-  const breathe = createBreather();
   for (let first = 0; first < o.config.vocabSize; first += tableChunk) {
     const last = Math.min(first + tableChunk, o.config.vocabSize);
     place(await o.weights.read({ kind }, [first, last]), first);
-    await breathe();
+    // Read faster than converted, the whole table would wait in memory.
+    await o.runtime.sync();
   }
 }
 
