@@ -45,7 +45,12 @@ export function addGenerationOptions(command: Command): Command {
     .option('--seed <n>', 'seed of the sampling', number, 0)
     .option('--stop <text...>', 'texts at which an answer ends')
     .addOption(
-      new Option('--precision <p>', 'fp32 is exact, nf4 is fp32 on 4-bit weights').choices(precisions).default('fp32'),
+      new Option(
+        '--precision <p>',
+        'fp32: exact; int4, nf4: exact products of 4-bit weights; int8, w4a8: 8-bit products',
+      )
+        .choices(precisions)
+        .default('fp32'),
     )
     .option('--threads <n>', 'cores to use (default: all)', number)
     .option('--no-quantised-cache', quantisedCacheHelp);

@@ -25,7 +25,9 @@ export function parseMemory(text: string): number | undefined {
   return Number(amount) * (binary ? 1024 : 1000) ** (unit.toUpperCase() === 'G' ? 3 : 2);
 }
 
-const flag = z.union([z.boolean(), z.enum(['true', 'false']).transform((s) => s === 'true')]);
+const trueOrFalse = [z.boolean(), z.enum(['true', 'false']).transform((s) => s === 'true')] as const;
+const flag = z.union(trueOrFalse, { error: 'write true or false' });
+const autoOrFlag = z.union([z.literal('auto'), ...trueOrFalse], { error: 'write auto, true or false' });
 
 /** Names as in alpaca-lora's finetune.py where it has them. */
 export const settingsSchema = z.strictObject({
@@ -66,12 +68,12 @@ export const settingsSchema = z.strictObject({
     .string()
     .refine((s) => s === 'auto' || parseMemory(s) !== undefined, 'write auto, or a size such as 8GB or 500MB')
     .describe('most memory to take, e.g. 8GB; auto: what is free now'),
-  recompute: z
-    .union([z.literal('auto'), flag])
-    .describe('keep the inputs of layers only, and compute the rest again: slower, less memory; auto: if it must be'),
-  one_copy: z
-    .union([z.literal('auto'), flag])
-    .describe('int8 with one copy of each matrix: a little slower, half the weights; auto: if it must be'),
+  recompute: autoOrFlag.describe(
+    'keep the inputs of layers only, and compute the rest again: slower, less memory; auto: if it must be',
+  ),
+  one_copy: autoOrFlag.describe(
+    'int8 with one copy of each matrix: a little slower, half the weights; auto: if it must be',
+  ),
   threads: count(1).optional().describe('cores to use (default: all)'),
   seed: number(z.number().int()).describe('seed of everything random'),
   eval_steps: count(0).describe('held-out loss every so many steps; 0: before and after only'),

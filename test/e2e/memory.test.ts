@@ -67,6 +67,7 @@ describe('train --memory', () => {
 
   it('refuses a size that is none', async () => {
     expectOneError(await cli(`${train} --memory lots`), 2, /memory is "lots": write auto, or a size such as 8GB/);
+    expectOneError(await cli(`${train} --recompute maybe`), 2, /recompute is "maybe": write auto, true or false/);
   });
 });
 
