@@ -1,143 +1,131 @@
-// Options and set-up that generate, compare and chat share.
+// Options and set-up that generate, compare, chat and serve share.
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { usageError } from '../base/index.ts';
-import { checkSampling, describeSampling, type Generated, type GenerateOptions, generate } from '../infer/index.ts';
-import { openAdapter } from '../models/node.ts';
-import { type Precision, precisions } from '../quant/index.ts';
-import { InferencePass, type ResidentAdapter } from '../runner/index.ts';
-import type { Tokenizer } from '../tokenizer/index.ts';
-import { readNotes } from './adapterNotes.ts';
+import type { Assistant, ModelEntry } from '../assistant/index.ts';
+import { type AnswerPrecision, answerPrecisions, loadAssistant, storageFrom } from '../assistant/node.ts';
+import { HuacayaError } from '../base/index.ts';
+import { adaptersByName } from './adapterFlags.ts';
+import { defaultKnobs, type Knobs, knobs, numberOf } from './knobs.ts';
+import { checkKnobs } from './knobsInUse.ts';
 import type { Output } from './output.ts';
-import { type PromptBuilder, promptBuilder } from './promptBuilder.ts';
-import { quantisedCacheHelp } from './quantisedCache.ts';
-import { openModel, startModel } from './session.ts';
+import { quantisedCacheHelp } from './session.ts';
 
-export interface GenerationFlags {
+export interface GenerationFlags extends ModelFlags, Partial<Knobs> {}
+
+/** Which model with which adapters, and how it is loaded. */
+export interface ModelFlags {
   baseModel?: string;
-  adapter?: string;
+  adapter?: string[];
   promptTemplateName?: string;
-  temperature: number;
-  topP: number;
-  topK: number;
-  maxNewTokens: number;
-  seed: number;
-  stop?: string[];
-  precision: Precision;
+  precision: AnswerPrecision;
   threads?: number;
+  slots?: number;
+  contextLength?: number;
   quantisedCache: boolean;
 }
 
-const number = (text: string) => {
-  const value = Number(text);
-  if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('It should be a number.');
-  return value;
-};
+/** commander names the flag in front of the message, and hands in what was given before where it is repeated. */
+export function argument(parse: (text: string, before?: never) => unknown) {
+  return (text: string, before?: unknown): unknown => {
+    try {
+      return parse(text, before as never);
+    } catch (e) {
+      // A file that cannot be read is no wrong argument.
+      if (e instanceof HuacayaError && e.code === 'USAGE') throw new InvalidArgumentError(`${e.message}.`);
+      throw e;
+    }
+  };
+}
 
 export function addGenerationOptions(command: Command): Command {
+  addModelOptions(command);
+  for (const { name, value, help, parse } of knobs) command.option(`--${name} ${value}`, help, argument(parse));
+  return command;
+}
+
+export function addModelOptions(command: Command): Command {
   return command
     .option('--base-model <model>', 'name, folder or .gguf file (default: what the adapter was trained on)')
-    .option('--adapter <folder>', 'a LoRA adapter: what `train` wrote, or any PEFT folder')
+    .option(
+      '--adapter <folder>',
+      'a LoRA adapter: what `train` wrote, or any PEFT folder; name=folder gives it a name; several: repeat it',
+      (text: string, before: string[] = []) => [...before, text],
+    )
     .option('--prompt-template-name <name>', 'alpaca, alpaca_legacy, alpaca_short, vigogne, chat, or a JSON file')
-    .option('--temperature <t>', '0 is greedy: always the most probable token', number, 0)
-    .option('--top-p <p>', 'sample from the most probable tokens up to this share', number, 1)
-    .option('--top-k <k>', 'sample from so many tokens; 0: all', number, 0)
-    .option('--max-new-tokens <n>', 'longest answer in tokens', number, 256)
-    .option('--seed <n>', 'seed of the sampling', number, 0)
-    .option('--stop <text...>', 'texts at which an answer ends')
     .addOption(
       new Option(
         '--precision <p>',
-        'fp32: exact; int4, nf4: exact products of 4-bit weights; int8, w4a8: 8-bit products',
+        'auto: 4 bits where the model is stored in 4, else 8; fp32: exact; nf4: as QLoRA trains',
       )
-        .choices(precisions)
-        .default('fp32'),
+        .choices(answerPrecisions)
+        .default('auto'),
     )
-    .option('--threads <n>', 'cores to use (default: all)', number)
+    .option('--threads <n>', 'cores to use (default: all)', argument(numberOf))
+    .option('--slots <n>', 'answers in progress at the same time (default: 4)', argument(numberOf))
+    .option(
+      '--context-length <n>',
+      'most tokens of prompt and answer together (default: 4096, or less if the model has less)',
+      argument(numberOf),
+    )
     .option('--no-quantised-cache', quantisedCacheHelp);
 }
 
 export interface Generation {
-  pass: InferencePass;
-  tokenizer: Tokenizer;
-  prompts: PromptBuilder;
-  adapter: ResidentAdapter | undefined;
-  /** Model, adapter, template and decoding mode, in words. */
-  title: string;
-  /** In words, e.g. "greedy". */
-  mode: string;
-  options: GenerateOptions;
-  close(): Promise<void>;
+  assistant: Assistant;
+  knobs: Knobs;
+  /** Who answers where nothing else is said: the first adapter, else the base model. */
+  model: ModelEntry;
+  adapters: readonly ModelEntry[];
 }
 
-const defaultModel = 'smollm2-135m-instruct';
+/** What the flags say. @throws HuacayaError USAGE where they contradict each other. */
+export function readFlags(flags: GenerationFlags): { folders: Record<string, string>; asked: Knobs } {
+  const folders = adaptersByName(flags.adapter ?? []);
+  const given = Object.fromEntries(knobs.flatMap(({ key }) => (flags[key] === undefined ? [] : [[key, flags[key]]])));
+  const asked = checkKnobs({ ...defaultKnobs, ...given }, { adapter: Object.keys(folders).length > 0 });
+  return { folders, asked };
+}
 
-/** Checks the flags, loads model and adapter. @throws HuacayaError before anything is loaded where it can. */
+/** Checks the flags, then loads model and adapters. @throws HuacayaError before anything is loaded where it can. */
 export async function startGeneration(out: Output, flags: GenerationFlags): Promise<Generation> {
-  const sampling = checkSampling({ temperature: flags.temperature, topP: flags.topP, topK: flags.topK });
-  if (!Number.isInteger(flags.maxNewTokens) || flags.maxNewTokens < 1) {
-    throw usageError(`--max-new-tokens is ${flags.maxNewTokens}; it must be a whole number of at least 1`);
-  }
-  if (!Number.isInteger(flags.seed)) throw usageError(`--seed is ${flags.seed}; it must be a whole number`);
-  const noted = flags.adapter ? (await readNotes(flags.adapter))?.base_model : undefined;
-  const checkpoint = await openModel(flags.baseModel ?? noted ?? defaultModel);
-  const { tokenizer } = checkpoint;
-  for (const repair of tokenizer.repairs) out.warn(`${checkpoint.name}: ${repair}`);
-  const prompts = await promptBuilder(tokenizer, flags.promptTemplateName, flags.adapter);
-  const adapterFile = flags.adapter ? await openAdapter(flags.adapter, checkpoint.config) : undefined;
-  const { runtime, model } = await startModel(out, checkpoint, {
-    precision: flags.precision,
-    training: false,
-    quantisedCache: flags.quantisedCache,
-    ...(flags.threads !== undefined ? { threads: flags.threads } : {}),
-  });
-  const mode = describeSampling(sampling);
+  const { folders, asked } = readFlags(flags);
+  // Beams take a slot each, and one more to move between.
+  const slots = flags.slots ?? (asked.numBeams > 1 ? Math.max(4, asked.numBeams + 1) : undefined);
+  const assistant = await loadFromFlags(out, { ...flags, slots }, folders);
   try {
-    const pass = await InferencePass.create(model);
-    const adapter = adapterFile ? await pass.loadAdapter(adapterFile) : undefined;
-    return {
-      pass,
-      tokenizer,
-      prompts,
-      adapter,
-      title: `${checkpoint.name}${flags.adapter ? ` + ${flags.adapter}` : ''}, template ${prompts.name}, ${mode}`,
-      mode,
-      options: {
-        ...sampling,
-        maxNewTokens: flags.maxNewTokens,
-        seed: flags.seed,
-        stop: [...prompts.stop, ...(flags.stop ?? [])],
-        ...(adapter ? { adapter } : {}),
-      },
-      close: () => runtime.close(),
-    };
+    checkKnobs(asked, { vocabSize: assistant.generator.info.vocabSize });
+    const [base, ...adapters] = assistant.models;
+    return { assistant, knobs: asked, model: adapters[0] ?? base!, adapters };
   } catch (e) {
-    await runtime.close();
+    await assistant.close();
     throw e;
   }
 }
 
-/**
- * Prints an answer as it comes, then how fast it came; with --format json one object, `about` included, at its end.
- */
-export async function streamAnswer(
+/** @param adapters folders by name. */
+export async function loadFromFlags(
   out: Output,
-  g: Generation,
-  promptIds: readonly number[],
-  about: Readonly<Record<string, string>>,
-  signal?: AbortSignal,
-): Promise<Generated> {
-  const pieces = generate(g.pass, g.tokenizer, promptIds, { ...g.options, ...(signal ? { signal } : {}) });
-  for (;;) {
-    const piece = await pieces.next();
-    if (!piece.done) {
-      if (out.format !== 'json') out.piece(piece.value);
-      continue;
-    }
-    const made = piece.value;
-    if (out.format !== 'json') out.piece('\n');
-    out.json({ ...about, text: made.text, finish: made.finish, tokens: made.ids.length });
-    const rate = made.ids.length > 1 ? `, ${((made.ids.length - 1) / made.decodeSeconds).toFixed(0)} tok/s` : '';
-    out.say(`${made.promptTokens} + ${made.ids.length} tokens${rate}, ended by ${made.finish}`);
-    return made;
-  }
+  flags: ModelFlags,
+  adapters: Readonly<Record<string, string>>,
+): Promise<Assistant> {
+  return loadAssistant(flags.baseModel, {
+    adapters,
+    precision: flags.precision,
+    threads: flags.threads,
+    promptTemplateName: flags.promptTemplateName,
+    slots: flags.slots,
+    contextLength: flags.contextLength,
+    quantisedCache: flags.quantisedCache,
+    storage: await storageFrom(process.env),
+    warn: (text) => out.warn(text),
+    onProgress: (text, keep) => out.progress(text, keep),
+  });
+}
+
+/** Model and adapter, in words: "tiny + half, scale 0.5". */
+export function describeModel(
+  { assistant, knobs }: Pick<Generation, 'assistant' | 'knobs'>,
+  model: ModelEntry,
+): string {
+  if (model.kind === 'base') return assistant.id;
+  return `${assistant.id} + ${model.id}${knobs.adapterScale === 1 ? '' : `, scale ${knobs.adapterScale}`}`;
 }

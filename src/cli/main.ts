@@ -7,6 +7,7 @@ import { chatCommand } from './commands/chat.ts';
 import { compareCommand } from './commands/compare.ts';
 import { generateCommand } from './commands/generate.ts';
 import { listCommand, pullCommand, removeCommand, verifyCommand } from './commands/models.ts';
+import { serveCommand } from './commands/serve.ts';
 import { showCommand } from './commands/show.ts';
 import { trainCommand } from './commands/train.ts';
 import { type Format, formats, Output } from './output.ts';
@@ -40,6 +41,7 @@ function build(): { program: Command; output: () => Output } {
     generateCommand,
     compareCommand,
     chatCommand,
+    serveCommand,
   ];
   for (const make of commands) program.addCommand(make(output));
   program.addHelpText(

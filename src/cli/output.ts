@@ -83,8 +83,7 @@ export class Output {
   }
 }
 
-export const bytes = (n: number): string =>
-  n >= 1e9 ? `${(n / 1e9).toFixed(1)} GB` : n >= 1e6 ? `${(n / 1e6).toFixed(0)} MB` : `${Math.ceil(n / 1e3)} kB`;
+export { bytes } from '../assistant/index.ts';
 
 /** 3725 -> 1:02:05 */
 export function clock(seconds: number): string {

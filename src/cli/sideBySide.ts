@@ -41,15 +41,20 @@ export function wrap(text: string, width: number): string[] {
 
 const pad = (text: string, width: number) => text + ' '.repeat(Math.max(0, width - displayWidth(text)));
 
-/** @param width columns of the terminal. */
-export function sideBySide(
-  left: { title: string; text: string },
-  right: { title: string; text: string },
-  width: number,
-) {
-  if (width < 72) return [left, right].flatMap((c) => [`${c.title}:`, ...wrap(c.text, width - 2).map((l) => `  ${l}`)]);
+export interface TitledText {
+  title: string;
+  text: string;
+}
+
+/** One under the other. @param width columns of the terminal. */
+export const blocks = (texts: readonly TitledText[], width: number): string[] =>
+  texts.flatMap((c) => [`${c.title}:`, ...wrap(c.text, Math.max(20, width - 2)).map((l) => `  ${l}`.trimEnd())]);
+
+/** Two in columns where there is room, more one under the other. @param width columns of the terminal. */
+export function sideBySide(texts: readonly TitledText[], width: number): string[] {
+  if (texts.length !== 2 || width < 72) return blocks(texts, width);
   const column = Math.floor((width - 3) / 2);
-  const [a, b] = [left, right].map((c) => [c.title, '-'.repeat(Math.min(column, 40)), ...wrap(c.text, column)]);
+  const [a, b] = texts.map((c) => [c.title, '-'.repeat(Math.min(column, 40)), ...wrap(c.text, column)]);
   return Array.from({ length: Math.max(a!.length, b!.length) }, (_, i) => {
     return `${pad(a![i] ?? '', column)} | ${b![i] ?? ''}`.trimEnd();
   });

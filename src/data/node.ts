@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { HuacayaError } from '../base/index.ts';
 import { fileError, openFile } from '../base/node.ts';
 import { parseRecords } from './parseRecords.ts';
-import type { AlpacaRecord } from './record.ts';
+import type { AlpacaRecord, RecordOptions } from './record.ts';
 import { type PromptTemplate, parseTemplate } from './template.ts';
 
 /** A JavaScript string cannot be longer (V8, 64-bit). */
@@ -39,8 +39,8 @@ async function readText(path: string): Promise<string> {
 }
 
 /** Reads a data file (UTF-8, JSON list or JSON Lines). @throws HuacayaError FILE_*, DATA_* with file and line. */
-export async function readRecords(path: string): Promise<{ records: AlpacaRecord[] }> {
-  return parseRecords(path, await readText(path));
+export async function readRecords(path: string, options: RecordOptions = {}): Promise<{ records: AlpacaRecord[] }> {
+  return parseRecords(path, await readText(path), options);
 }
 
 // Two levels up is the package's root both from src/data and from dist/data.

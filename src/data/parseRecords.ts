@@ -1,7 +1,7 @@
 // Reads instruction data: a JSON list of rows (the Alpaca file format) or JSON Lines, told apart by content.
 import { HuacayaError } from '../base/index.ts';
 import { JsonProblem, scanValue, skipSpace } from './jsonScan.ts';
-import { type AlpacaRecord, toRecord } from './record.ts';
+import { type AlpacaRecord, type RecordOptions, toRecord } from './record.ts';
 
 const BOM = 0xfeff;
 
@@ -9,10 +9,10 @@ const BOM = 0xfeff;
  * @param name of the file, for messages.
  * @throws HuacayaError DATA_SYNTAX (file:line and what was expected), DATA_ROW (a row of the wrong shape), DATA_EMPTY.
  */
-export function parseRecords(name: string, text: string): { records: AlpacaRecord[] } {
+export function parseRecords(name: string, text: string, options: RecordOptions = {}): { records: AlpacaRecord[] } {
   if (text.charCodeAt(0) === BOM) text = text.slice(1);
   const start = skipSpace(text, 0);
-  const records = text[start] === '[' ? parseList(name, text, start) : parseLines(name, text);
+  const records = text[start] === '[' ? parseList(name, text, start, options) : parseLines(name, text, options);
   if (records.length === 0) {
     throw new HuacayaError('DATA_EMPTY', `${name}: holds no rows`, {
       hint: 'A data file is a JSON list of rows, or JSON Lines with one row a line.',
@@ -34,7 +34,7 @@ function lineCounter(text: string): (offset: number) => number {
   };
 }
 
-function parseList(name: string, text: string, open: number): AlpacaRecord[] {
+function parseList(name: string, text: string, open: number, options: RecordOptions): AlpacaRecord[] {
   const records: AlpacaRecord[] = [];
   const lineAt = lineCounter(text);
   const listLine = lineAt(open);
@@ -44,7 +44,7 @@ function parseList(name: string, text: string, open: number): AlpacaRecord[] {
     while (more) {
       const line = lineAt(at);
       const end = scanValue(text, at);
-      records.push(toRecord(name, line, JSON.parse(text.slice(at, end))));
+      records.push(toRecord(name, line, JSON.parse(text.slice(at, end)), options));
       at = skipSpace(text, end);
       more = text[at] === ',';
       if (more) at = skipSpace(text, at + 1);
@@ -63,7 +63,7 @@ function parseList(name: string, text: string, open: number): AlpacaRecord[] {
   }
 }
 
-function parseLines(name: string, text: string): AlpacaRecord[] {
+function parseLines(name: string, text: string, options: RecordOptions): AlpacaRecord[] {
   const records: AlpacaRecord[] = [];
   const lineAt = lineCounter(text);
   for (let from = 0; from < text.length; ) {
@@ -80,7 +80,7 @@ function parseLines(name: string, text: string): AlpacaRecord[] {
         const end = scanValue(row, at);
         const after = skipSpace(row, end);
         if (after < row.length) throw new JsonProblem(after, 'a line break after the row');
-        records.push(toRecord(name, line, JSON.parse(row.slice(at, end))));
+        records.push(toRecord(name, line, JSON.parse(row.slice(at, end)), options));
       } catch (error) {
         throw syntaxError(name, row, error, () => line, 'end of the line');
       }

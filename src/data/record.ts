@@ -38,11 +38,21 @@ function missingKeyHint(key: 'instruction' | 'output', present: readonly string[
   return rowShape;
 }
 
+export interface RecordOptions {
+  /** The rows are questions: `output` may be absent or null, and is '' then. */
+  questionsOnly?: boolean;
+}
+
 /**
  * Turns a parsed JSON value into a record; keys other than the three are ignored, `input` may be absent or null.
  * @throws HuacayaError DATA_ROW naming the file, the line, the key and the keys that are there.
  */
-export function toRecord(name: string, line: number, row: unknown): AlpacaRecord {
+export function toRecord(
+  name: string,
+  line: number,
+  row: unknown,
+  { questionsOnly = false }: RecordOptions = {},
+): AlpacaRecord {
   const fail = (problem: string, hint: string) => new HuacayaError('DATA_ROW', `${name}:${line}: ${problem}`, { hint });
   if (row === null || typeof row !== 'object' || Array.isArray(row)) {
     throw fail(`a row must be an object, but this one is ${kindOf(row)}`, rowShape);
@@ -62,5 +72,10 @@ export function toRecord(name: string, line: number, row: unknown): AlpacaRecord
       rowShape,
     );
   };
-  return { instruction: text('instruction'), input: text('input', ''), output: text('output'), line };
+  return {
+    instruction: text('instruction'),
+    input: text('input', ''),
+    output: text('output', questionsOnly ? '' : undefined),
+    line,
+  };
 }

@@ -9,6 +9,7 @@ export {
 export {
   type Bindings,
   type CompiledProgram,
+  type ConstantFile,
   type DeviceBuffer,
   type DeviceFiles,
   dtypeOf,
@@ -17,6 +18,7 @@ export {
   type FilePart,
   type HostArray,
   hostArrays,
+  type PreparedBindings,
   type Runtime,
   type RuntimeInfo,
   type View,

@@ -1,2 +1,2 @@
 export { createRuntime } from './ortRuntime.ts';
-export { loadViews, saveViews, viewFileSize } from './viewFile.ts';
+export { loadViews, openConstants, saveViews, viewFileSize } from './viewFile.ts';

@@ -2,13 +2,15 @@
 import { rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { HuacayaError, usageError } from '../base/index.ts';
 import { fileError } from '../base/node.ts';
 import { type Program, toOnnx } from '../graph/index.ts';
 import type { Command, FileFailure, Reply, WorkerOptions } from './protocol.ts';
 import {
+  type Bindings,
+  type ConstantFile,
   type DeviceBuffer,
   type DeviceFiles,
   dtypeOf,
@@ -148,6 +150,7 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
 
   let nextBuffer = 0;
   let nextProgram = 0;
+  let nextPrepared = 0;
   const files: DeviceFiles = {
     async load(file, parts) {
       const made = parts.map(({ dtype, length }) => ({ id: nextBuffer++, dtype, length }));
@@ -166,12 +169,23 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
   return {
     info,
     files,
-    async compile(program: Program) {
+    async compile(program: Program, constants?: ConstantFile) {
       const id = nextProgram++;
-      const model = toOnnx(program);
+      const file = constants && basename(constants.path);
+      const parts = Object.entries(constants?.parts ?? {}).map(([name, part]) => [name, { ...part, file }]);
+      const model = toOnnx(program, Object.fromEntries(parts));
+      const folder = constants ? { folder: dirname(constants.path) } : {};
       const names = await ask<{ inputs: string[]; outputs: string[] }>((reply) => {
         const profiled = profile === true || profile?.(program.name);
-        return { do: 'compile', reply, program: id, name: program.name, model, ...(profiled ? { profile: true } : {}) };
+        return {
+          do: 'compile',
+          reply,
+          program: id,
+          name: program.name,
+          model,
+          ...folder,
+          ...(profiled ? { profile: true } : {}),
+        };
       });
       return { id, name: program.name, ...names };
     },
@@ -207,10 +221,35 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
       const length = elementCount(v.shape);
       return ask((reply) => ({ do: 'read', reply, id: v.buffer.id, offset: v.offset, length }));
     },
-    run(program, feeds, fetches) {
+    copy(from, to) {
+      const length = elementCount(from.shape);
+      if (length !== elementCount(to.shape) || from.buffer.dtype !== to.buffer.dtype) {
+        throw new Error(`internal: [${from.shape}] ${from.buffer.dtype} copied to [${to.shape}] ${to.buffer.dtype}`);
+      }
+      post({
+        do: 'copy',
+        from: from.buffer.id,
+        fromOffset: from.offset,
+        to: to.buffer.id,
+        toOffset: to.offset,
+        length,
+      });
+    },
+    prepare(feeds, fetches) {
+      const id = nextPrepared++;
+      const all = (from: Bindings) =>
+        Object.entries(from).map(([name, v]) => [name, v.buffer.id, v.offset, v.shape] as const);
+      post({ do: 'prepare', id, feeds: all(feeds), fetches: all(fetches) });
+      return { id, bound: new Set([...Object.keys(feeds), ...Object.keys(fetches)]) };
+    },
+    drop(prepared) {
+      post({ do: 'drop', id: prepared.id });
+    },
+    run(program, feeds, fetches, prepared) {
       const bind = (names: readonly string[], from: typeof feeds, all: boolean) =>
         names.flatMap((name) => {
           const v = from[name];
+          if (!v && prepared?.bound.has(name)) return [];
           if (!v && all) throw new Error(`internal: ${program.name} needs ${name}`);
           return v ? [[name, v.buffer.id, v.offset, v.shape] as const] : [];
         });
@@ -219,6 +258,7 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
         program: program.id,
         feeds: bind(program.inputs, feeds, true),
         fetches: bind(program.outputs, fetches, false),
+        ...(prepared ? { prepared: prepared.id } : {}),
       });
     },
     sync: () => ask<void>((reply) => ({ do: 'sync', reply })),

@@ -1,8 +1,8 @@
 // The one place for onnxruntime's settings; each line says what happens without it.
 import type { InferenceSession } from 'onnxruntime-node';
 
-/** @param frugal memory matters more than speed. */
-export function sessionOptions(threads: number, frugal: boolean): InferenceSession.SessionOptions {
+/** @param frugal memory matters more than speed. @param folder where the files of a model's constants are. */
+export function sessionOptions(threads: number, frugal: boolean, folder?: string): InferenceSession.SessionOptions {
   return {
     executionProviders: ['cpu'],
     intraOpNumThreads: threads,
@@ -23,6 +23,7 @@ export function sessionOptions(threads: number, frugal: boolean): InferenceSessi
         force_spinning_stop: '1',
         // Gradients are full of denormals, which cost the CPU a microcode trap each (measured: 1.6x slower).
         set_denormal_as_zero: '1',
+        ...(folder !== undefined ? { model_external_initializers_file_folder_path: folder } : {}),
       },
     },
   };

@@ -16,11 +16,12 @@ skipOutputCopies();
 const first = new ort.Tensor('float32', new Float32Array(1), [1]);
 const buffers = new Map<number, { dtype: DType; data: HostArray }>();
 const programs = new Map<number, { name: string; session: ort.InferenceSession; trace?: Trace }>();
+const prepared = new Map<number, { feeds: Record<string, ort.Tensor>; fetches: Record<string, ort.Tensor> }>();
 const profiler = profile === undefined ? undefined : new Profiler(profile);
 /** The first failure since the last reply that could carry one. */
 let failure: string | undefined;
 
-const housekeeping: ReadonlySet<Command['do']> = new Set(['alloc', 'upload', 'free', 'release']);
+const housekeeping: ReadonlySet<Command['do']> = new Set(['alloc', 'upload', 'free', 'release', 'prepare', 'drop']);
 
 function bufferOf(id: number, use = '') {
   const held = buffers.get(id);
@@ -42,7 +43,9 @@ async function run(command: Command & { do: 'run' }): Promise<void> {
   const program = programs.get(command.program);
   if (!program) throw new Error(`program ${command.program} is gone`);
   try {
-    const [feeds, fetches] = [tensors(command.feeds), tensors(command.fetches)];
+    const shared = command.prepared === undefined ? undefined : prepared.get(command.prepared);
+    const feeds = { ...shared?.feeds, ...tensors(command.feeds) };
+    const fetches = { ...shared?.fetches, ...tensors(command.fetches) };
     const begin = program.trace && performance.now();
     await runInto(program.session, feeds, fetches, first);
     if (program.trace) profiler!.ran(program.trace, (performance.now() - begin!) / 1000);
@@ -54,7 +57,7 @@ async function run(command: Command & { do: 'run' }): Promise<void> {
 async function compile(command: Command & { do: 'compile' }): Promise<Reply> {
   const trace = command.profile ? profiler?.start(command.name) : undefined;
   const session = await ort.InferenceSession.create(command.model, {
-    ...sessionOptions(threads, frugal),
+    ...sessionOptions(threads, frugal, command.folder),
     ...(trace ? profiler!.options(trace) : {}),
   });
   if (trace) profiler!.opened(trace, session);
@@ -116,12 +119,23 @@ async function carryOut(command: Command): Promise<void> {
       return;
     case 'run':
       return run(command);
+    case 'prepare':
+      prepared.set(command.id, { feeds: tensors(command.feeds), fetches: tensors(command.fetches) });
+      return;
+    case 'drop':
+      prepared.delete(command.id);
+      return;
     case 'compile':
       port.postMessage(await compile(command));
       return;
     case 'read': {
       const data = bufferOf(command.id).data.slice(command.offset, command.offset + command.length);
       port.postMessage({ reply: command.reply, value: data } satisfies Reply, [data.buffer as ArrayBuffer]);
+      return;
+    }
+    case 'copy': {
+      const source = bufferOf(command.from).data.subarray(command.fromOffset, command.fromOffset + command.length);
+      (bufferOf(command.to).data as Float32Array).set(source as Float32Array, command.toOffset);
       return;
     }
     case 'countRuns':

@@ -12,9 +12,20 @@ export type Command =
   | { do: 'free'; id: number }
   | { do: 'release'; program: number }
   | { do: 'write'; id: number; offset: number; data: HostArray }
-  | { do: 'run'; program: number; feeds: readonly Binding[]; fetches: readonly Binding[] }
-  | { do: 'compile'; reply: number; program: number; name: string; model: Uint8Array; profile?: boolean }
+  | { do: 'run'; program: number; feeds: readonly Binding[]; fetches: readonly Binding[]; prepared?: number }
+  | { do: 'prepare'; id: number; feeds: readonly Binding[]; fetches: readonly Binding[] }
+  | { do: 'drop'; id: number }
+  | {
+      do: 'compile';
+      reply: number;
+      program: number;
+      name: string;
+      model: Uint8Array;
+      folder?: string;
+      profile?: boolean;
+    }
   | { do: 'read'; reply: number; id: number; offset: number; length: number }
+  | { do: 'copy'; from: number; fromOffset: number; to: number; toOffset: number; length: number }
   | { do: 'countRuns'; on: boolean }
   | { do: 'profile'; reply: number }
   | { do: 'loadFile'; reply: number; file: number; parts: readonly (FilePart & { id: number })[] }

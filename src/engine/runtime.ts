@@ -5,24 +5,27 @@ import type { DType, Program } from '../graph/index.ts';
 import type { ProgramProfile } from './profile.ts';
 
 /** Uint16Array: the bits of float16. */
-export type HostArray = Float32Array | Uint16Array | BigInt64Array | Int8Array | Uint8Array;
+export type HostArray = Float32Array | Uint16Array | BigInt64Array | Int32Array | Int8Array | Uint8Array;
 
 export const dtypeOf = (data: HostArray): DType =>
   data instanceof Float32Array
     ? 'float32'
     : data instanceof BigInt64Array
       ? 'int64'
-      : data instanceof Int8Array
-        ? 'int8'
-        : data instanceof Uint16Array
-          ? 'float16'
-          : 'uint8';
+      : data instanceof Int32Array
+        ? 'int32'
+        : data instanceof Int8Array
+          ? 'int8'
+          : data instanceof Uint16Array
+            ? 'float16'
+            : 'uint8';
 
 /** The host array of each type. */
 export const hostArrays = {
   float32: Float32Array,
   float16: Uint16Array,
   int64: BigInt64Array,
+  int32: Int32Array,
   int8: Int8Array,
   uint8: Uint8Array,
 } as const;
@@ -50,6 +53,20 @@ export interface CompiledProgram {
 }
 
 export type Bindings = Readonly<Record<string, View>>;
+
+/** Inputs of a program that never change, as parts of a file: kernels lay them out anew, or map the file. */
+export interface ConstantFile {
+  /** Absolute. */
+  path: string;
+  /** Offset and length in bytes, by name of the input. */
+  parts: Readonly<Record<string, { offset: number; length: number }>>;
+}
+
+export interface PreparedBindings {
+  readonly id: number;
+  /** Names of inputs and outputs that are bound. */
+  readonly bound: ReadonlySet<string>;
+}
 
 export interface RuntimeInfo {
   provider: string;
@@ -90,7 +107,8 @@ export interface Runtime {
   /** Where the engine can reach files; in a browser it cannot. */
   readonly files?: DeviceFiles;
   /** @throws HuacayaError ENGINE when the provider refuses the program. */
-  compile(program: Program): Promise<CompiledProgram>;
+  /** @param constants inputs that are part of the program and lie in a file; it may go once it is compiled. */
+  compile(program: Program, constants?: ConstantFile): Promise<CompiledProgram>;
   /** Gives a compiled program back. onnxruntime-node keeps some of its memory (ort#25325): not for use in a loop. */
   release(program: CompiledProgram): void;
   /** Reserves memory (not zeroed on every provider). */
@@ -102,8 +120,16 @@ export interface Runtime {
   write(buffer: DeviceBuffer, data: HostArray, offset?: number): void;
   /** Copies a view back, after everything queued before it. @throws HuacayaError ENGINE if any of that failed. */
   read(view: View): Promise<HostArray>;
-  /** Queues a run. Every input is bound in `feeds`; outputs not bound in `fetches` are not computed into memory. */
-  run(program: CompiledProgram, feeds: Bindings, fetches: Bindings): void;
+  /** Copies within the device. The views have the same shape and do not overlap. */
+  copy(from: View, to: View): void;
+  /**
+   * Queues a run. Every input is bound in `feeds` or `prepared`; outputs not bound in `fetches` or there are not computed
+   * into memory.
+   */
+  run(program: CompiledProgram, feeds: Bindings, fetches: Bindings, prepared?: PreparedBindings): void;
+  /** Bindings that many runs share, sent to the device once. Their buffers must stay until `drop`. */
+  prepare(feeds: Bindings, fetches: Bindings): PreparedBindings;
+  drop(prepared: PreparedBindings): void;
   /** Resolves when all queued work is done. @throws HuacayaError ENGINE if any of it failed. */
   sync(): Promise<void>;
   /**

@@ -1,11 +1,20 @@
 // Named views of device buffers in a file: written once, read back bit by bit without passing through the host.
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { HuacayaError } from '../base/index.ts';
 import { fileError } from '../base/node.ts';
-import { type DeviceBuffer, type DeviceFiles, type Runtime, type View, view } from './runtime.ts';
+import {
+  type ConstantFile,
+  type DeviceBuffer,
+  type DeviceFiles,
+  elementCount,
+  hostArrays,
+  type Runtime,
+  type View,
+  view,
+} from './runtime.ts';
 import {
   headerLength,
   type NamedView,
@@ -122,3 +131,51 @@ export async function loadViews(runtime: Runtime, path: string, key: string): Pr
     await handle.close();
   }
 }
+
+/**
+ * The views of a file as constants for programs. `verify` reads the whole file, so it is apart: kernels can be made meanwhile.
+ * @throws HuacayaError FILE_NOT_FOUND, FILE_UNREADABLE, BAD_VIEW_FILE, OTHER_VIEW_FILE.
+ */
+export async function openConstants(path: string, key: string): Promise<ConstantFile & { verify(): Promise<void> }> {
+  const handle = await open(path, 'r').catch((cause) => {
+    throw fileError(path, cause);
+  });
+  const damaged = (cause: unknown) =>
+    cause instanceof HuacayaError ? new HuacayaError(cause.code, `${path}: ${cause.message}`) : fileError(path, cause);
+  const header = await readHeader(handle)
+    .catch((cause) => {
+      throw damaged(cause);
+    })
+    .finally(() => handle.close());
+  if (header.key !== key) throw damaged(new HuacayaError('OTHER_VIEW_FILE', 'was made from something else'));
+  const parts = header.views.map((v) => {
+    const buffer = header.buffers[v.buffer]!;
+    const bytes = hostArrays[buffer.dtype].BYTES_PER_ELEMENT;
+    return [v.name, { offset: buffer.offset + v.offset * bytes, length: elementCount(v.shape) * bytes }] as const;
+  });
+  return {
+    path: resolve(path),
+    parts: Object.fromEntries(parts),
+    async verify() {
+      const file = await open(path, 'r').catch((cause) => {
+        throw fileError(path, cause);
+      });
+      try {
+        for (const b of header.buffers) {
+          const length = b.length * hostArrays[b.dtype].BYTES_PER_ELEMENT;
+          let sum = 0;
+          for (let done = 0; done < length; done += verifyChunk) {
+            sum = crc32(await readStart(file, b.offset + done, Math.min(verifyChunk, length - done)), sum);
+          }
+          if (sum !== b.crc) throw new HuacayaError('BAD_VIEW_FILE', 'is damaged: a checksum does not fit');
+        }
+      } catch (cause) {
+        throw damaged(cause);
+      } finally {
+        await file.close();
+      }
+    },
+  };
+}
+
+const verifyChunk = 8 << 20;

@@ -13,6 +13,7 @@ export { type GgufFile, openGguf } from './gguf.ts';
 export { ggufLimits } from './ggufLimits.ts';
 export type { GgufNumbers, GgufValue } from './ggufValue.ts';
 export {
+  type ExternalPart,
   encodeOnnx,
   type OnnxAttribute,
   type OnnxDType,

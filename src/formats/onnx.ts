@@ -22,12 +22,20 @@ export interface OnnxValueInfo {
   shape: readonly (number | string)[];
 }
 
-export interface OnnxTensor {
+/** Bytes in a file that the model does not carry itself. */
+export interface ExternalPart {
+  /** Name of the file, in a folder that whoever loads the model knows. */
+  file: string;
+  offset: number;
+  /** In bytes. */
+  length: number;
+}
+
+export type OnnxTensor = {
   name: string;
   dtype: OnnxDType;
   dims: readonly number[];
-  data: Uint8Array;
-}
+} & ({ data: Uint8Array } | { external: ExternalPart });
 
 export interface OnnxModel {
   name: string;
@@ -77,7 +85,18 @@ function writeTensor(w: BinaryWriter, t: OnnxTensor): void {
   for (const d of t.dims) integer(w, 1, d);
   integer(w, 2, onnxDType[t.dtype]);
   text(w, 8, t.name);
-  field(w, 9).bytes(t.data);
+  if ('data' in t) {
+    field(w, 9).bytes(t.data);
+    return;
+  }
+  const { file, offset, length } = t.external;
+  for (const [key, value] of Object.entries({ location: file, offset, length })) {
+    message(w, 13, (entry) => {
+      text(entry, 1, key);
+      text(entry, 2, String(value));
+    });
+  }
+  integer(w, 14, 1); // data_location: EXTERNAL
 }
 
 function writeValueInfo(w: BinaryWriter, v: OnnxValueInfo): void {

@@ -1,90 +1,13 @@
 // A program -> ONNX bytes. One row an op; contrib ops (com.microsoft) where onnxruntime has a fused kernel.
 // Kernel list: https://github.com/microsoft/onnxruntime/blob/main/docs/OperatorKernels.md
 import { invariant } from '../base/index.ts';
-import { encodeOnnx, type OnnxAttribute, type OnnxDType, type OnnxNode, type OnnxTensor } from '../formats/index.ts';
+import { type ExternalPart, encodeOnnx } from '../formats/index.ts';
+import { decodeRules } from './emitDecode.ts';
+import { type EmitRule, Emitter, flag, type OnnxAttrs, simple } from './emitter.ts';
 import type { Program } from './program.ts';
 import { int4Steps } from './quantisedOps.ts';
 import type { Dim, Shape } from './shape.ts';
-import { type Attrs, inputName, isInput, type Node, topological, type Value } from './value.ts';
-
-type OnnxAttrs = Record<string, OnnxAttribute>;
-
-/** Collects nodes and constants; every name is made here. */
-class Emitter {
-  readonly nodes: OnnxNode[] = [];
-  readonly initializers: OnnxTensor[] = [];
-  private readonly names = new Map<Value, string>();
-  private readonly constants = new Map<string, string>();
-  private count = 0;
-
-  name(v: Value): string {
-    const held = this.names.get(v);
-    invariant(held !== undefined, `value of ${v.node.op} used before it was made`);
-    return held;
-  }
-
-  bind(v: Value, name: string): void {
-    this.names.set(v, name);
-  }
-
-  fresh(): string {
-    return `%t${this.count++}`; // no input is called like this
-  }
-
-  /** Adds a node with one new output and returns its name. */
-  node(op: string, inputs: readonly string[], attrs: OnnxAttrs = {}, domain = ''): string {
-    return this.nodeInto(op, inputs, [this.fresh()], attrs, domain)[0]!;
-  }
-
-  nodeInto(op: string, inputs: readonly string[], outputs: string[], attrs: OnnxAttrs = {}, domain = ''): string[] {
-    this.nodes.push({ op, inputs, outputs, attrs, domain });
-    return outputs;
-  }
-
-  private constant(key: string, dtype: OnnxDType, dims: number[], data: ArrayBufferView): string {
-    let name = this.constants.get(key);
-    if (!name) {
-      name = `%c${this.constants.size}`;
-      this.constants.set(key, name);
-      this.initializers.push({
-        name,
-        dtype,
-        dims,
-        data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
-      });
-    }
-    return name;
-  }
-
-  float(x: number): string {
-    return this.constant(`f${x}`, 'float32', [], Float32Array.of(x));
-  }
-
-  code(x: number): string {
-    return this.constant(`s${x}`, 'int8', [], Int8Array.of(x));
-  }
-
-  byte(x: number): string {
-    return this.constant(`b${x}`, 'uint8', [], Uint8Array.of(x));
-  }
-
-  bytes(dims: number[], values: readonly number[]): string {
-    return this.constant(`b${dims}:${values}`, 'uint8', dims, Uint8Array.from(values));
-  }
-
-  ints(values: readonly number[]): string {
-    return this.constant(`i${values}`, 'int64', [values.length], BigInt64Array.from(values.map(BigInt)));
-  }
-
-  /** 1 as a matrix [1, 1]. */
-  one(): string {
-    return this.constant('one', 'float32', [1, 1], Float32Array.of(1));
-  }
-
-  ones(n: number): string {
-    return this.constant(`ones${n}`, 'float32', [n], new Float32Array(n).fill(1));
-  }
-}
+import { type Attrs, inputName, isInput, topological, type Value } from './value.ts';
 
 /** A Reshape target: a symbol that stays in its place is 0, one other is inferred (-1), more are read from x's shape. */
 function reshapeTarget(e: Emitter, x: string, from: Shape, to: readonly Dim[]): string {
@@ -161,17 +84,8 @@ function quantizeBlocks(e: Emitter, x: string, peak: string): { levels: string; 
   return { levels: levelsOf(best!.step), steps: best!.step };
 }
 
-type EmitRule = (e: Emitter, node: Node, inputs: string[], outputs: string[]) => void;
-
-const simple =
-  (op: string, attrs: OnnxAttrs = {}, domain = ''): EmitRule =>
-  (e, _node, inputs, outputs) => {
-    e.nodeInto(op, inputs, outputs, attrs, domain);
-  };
-
-const flag = (x: unknown): OnnxAttribute => ({ int: x ? 1 : 0 });
-
 const emitRules: Record<string, EmitRule> = {
+  ...decodeRules,
   scalar: (e, node, _inputs, outputs) => {
     e.nodeInto('Identity', [e.float(node.attrs.value as number)], outputs);
   },
@@ -402,8 +316,14 @@ const emitRules: Record<string, EmitRule> = {
 /** The first output of every model, one number of no meaning: see engine/ortOutputs.ts for what it is good for. */
 export const firstOutput = '%first';
 
-/** Encodes a program as an ONNX model. Sizes stay symbolic where the program's are. */
-export function toOnnx(program: Program): Uint8Array {
+/** Where the bytes of inputs lie that never change, by name of the input. */
+export type Constants = Readonly<Record<string, ExternalPart>>;
+
+/**
+ * Encodes a program as an ONNX model. Sizes stay symbolic where the program's are.
+ * @param constants inputs that become part of the model; the engine may lay them out anew for its kernels.
+ */
+export function toOnnx(program: Program, constants: Constants = {}): Uint8Array {
   const e = new Emitter();
   const outputs = Object.entries(program.outputs);
   const outputNames = new Map<Value, string>();
@@ -434,11 +354,19 @@ export function toOnnx(program: Program): Uint8Array {
   e.nodeInto('Identity', [e.float(0)], [firstOutput]);
 
   const info = (name: string, v: Value) => ({ name, dtype: v.dtype, shape: v.shape });
+  const isConstant = (v: Value) => Object.hasOwn(constants, inputName(v));
+  const external = program.inputs.filter(isConstant).map((v) => {
+    const dims = v.shape.map((d) => {
+      invariant(typeof d === 'number', `${program.name}: the constant ${inputName(v)} has the shape [${v.shape}]`);
+      return d;
+    });
+    return { name: inputName(v), dtype: v.dtype, dims, external: constants[inputName(v)]! };
+  });
   return encodeOnnx({
     name: program.name,
     nodes: e.nodes,
-    inputs: program.inputs.map((v) => info(inputName(v), v)),
+    inputs: program.inputs.filter((v) => !isConstant(v)).map((v) => info(inputName(v), v)),
     outputs: [{ name: firstOutput, dtype: 'float32', shape: [1] }, ...outputs.map(([name, v]) => info(name, v))],
-    initializers: e.initializers,
+    initializers: [...e.initializers, ...external],
   });
 }

@@ -1,5 +1,6 @@
+export * from './decodeOps.ts';
 export { cutBackward, grad } from './differentiate.ts';
-export { firstOutput, toOnnx } from './emit.ts';
+export { type Constants, firstOutput, toOnnx } from './emit.ts';
 export { gradients, notDifferentiable } from './gradients.ts';
 export * from './ops.ts';
 export { type Program, program, type TrainingPrograms, trainingPrograms } from './program.ts';

@@ -5,7 +5,14 @@ import type { Program } from './program.ts';
 import { resolveDim, resolveShape, type Shape } from './shape.ts';
 import { type DType, inputName, type Node, topological, type Value } from './value.ts';
 
-export const dtypeBytes: Readonly<Record<DType, number>> = { float32: 4, float16: 2, int64: 8, int8: 1, uint8: 1 };
+export const dtypeBytes: Readonly<Record<DType, number>> = {
+  float32: 4,
+  float16: 2,
+  int64: 8,
+  int32: 4,
+  int8: 1,
+  uint8: 1,
+};
 
 export type Sizes = Readonly<Record<string, number>>;
 

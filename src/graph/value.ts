@@ -3,7 +3,7 @@
 import type { Dim, Shape } from './shape.ts';
 
 /** float16 is for storage only: programs cast it. */
-export type DType = 'float32' | 'float16' | 'int64' | 'int8' | 'uint8';
+export type DType = 'float32' | 'float16' | 'int64' | 'int32' | 'int8' | 'uint8';
 
 /** What an op may carry besides its inputs. */
 export type Attrs = Readonly<

@@ -1,7 +1,10 @@
 // Text generation: prompt tokens in, a stream of text out. The whole loop of a chat is in this file.
 import { createRng, usageError } from '../base/index.ts';
 import type { InferencePass, ResidentAdapter } from '../runner/index.ts';
-import { checkSampling, type SamplingOptions, sampleToken } from './sampler.ts';
+import { applyAdjustments, createAdjustments } from './adjustments.ts';
+import type { FinishReason, Generated } from './request.ts';
+import { sampleToken } from './sampler.ts';
+import { checkSampling, defaultSampling, type SamplingOptions } from './sampling.ts';
 import { createStopFilter } from './stopStrings.ts';
 
 /** What generation needs of a tokenizer. */
@@ -10,28 +13,14 @@ export interface TextDecoder {
   stream(): { push(id: number): string; flush(): string };
 }
 
-export interface GenerateOptions extends SamplingOptions {
+/** Sampling options that are left out are those of `defaultSampling`. */
+export interface GenerateOptions extends Partial<SamplingOptions> {
   maxNewTokens: number;
-  seed: number;
   /** Texts at which the answer ends; they are not part of it. */
   stop?: readonly string[];
   adapter?: ResidentAdapter;
   /** Aborted: generation ends after the token in progress. */
   signal?: AbortSignal;
-}
-
-export type FinishReason = 'eos' | 'stop' | 'length' | 'aborted';
-
-export interface Generated {
-  text: string;
-  /** New tokens, the end token included. */
-  ids: number[];
-  finish: FinishReason;
-  promptTokens: number;
-  /** From the call to the first token's logits. */
-  prefillSeconds: number;
-  /** From the first token's logits to the end. */
-  decodeSeconds: number;
 }
 
 /**
@@ -44,12 +33,13 @@ export async function* generate(
   promptIds: readonly number[],
   options: GenerateOptions,
 ): AsyncGenerator<string, Generated> {
-  checkSampling(options);
+  const sampling = checkSampling({ ...defaultSampling, ...options });
   if (!Number.isInteger(options.maxNewTokens) || options.maxNewTokens < 1) {
     throw usageError(`max_new_tokens is ${options.maxNewTokens}; it must be a whole number of at least 1`);
   }
   if (promptIds.length === 0) throw usageError('the prompt is empty');
-  const rng = createRng(options.seed);
+  const rng = createRng(sampling.seed);
+  const adjustments = createAdjustments(sampling, promptIds);
   const decoder = tokenizer.stream();
   const filter = createStopFilter(options.stop ?? []);
   const cache = pass.createCache(promptIds.length + options.maxNewTokens);
@@ -63,7 +53,9 @@ export async function* generate(
     while (ids.length < options.maxNewTokens) {
       const logits = await pass.advance(cache, next, options.adapter);
       if (ids.length === 0) firstAt = performance.now();
-      const id = sampleToken(logits, options, rng);
+      const adjusted = adjustments ? applyAdjustments(logits, adjustments.current()) : logits;
+      const id = sampleToken(adjusted, sampling, rng);
+      adjustments?.push(id);
       ids.push(id);
       if (tokenizer.eosIds.includes(id)) {
         finish = 'eos';
@@ -95,6 +87,8 @@ export async function* generate(
     ids,
     finish,
     promptTokens: promptIds.length,
+    cachedTokens: 0,
+    queueSeconds: 0,
     prefillSeconds: (firstAt - started) / 1000,
     decodeSeconds: (performance.now() - firstAt) / 1000,
   };

@@ -1,4 +1,12 @@
 export {
+  type NBitsCodes,
+  nBitsBlock,
+  nBitsShape,
+  nBitsWidth,
+  packBits4,
+  packBits8,
+} from './nBits.ts';
+export {
   type Basis,
   type BasisOptions,
   basisOf,
@@ -20,4 +28,4 @@ export {
   Rotator,
   turnHeadProgram,
 } from './prepare.ts';
-export { noRotation, type Rotation, rotateColumns, rotateRows, rotates } from './rotation.ts';
+export { blockFor, hadamard, noRotation, type Rotation, rotateColumns, rotateRows, rotates } from './rotation.ts';

@@ -1,4 +1,5 @@
 export { type AdapterImage, adapterImage } from './adapterImage.ts';
+export type { AdapterUse } from './adapterStack.ts';
 export { type Ceiling, measureCeiling } from './ceiling.ts';
 export {
   choosePlan,
@@ -8,6 +9,14 @@ export {
   planCandidates,
   showPlanSettings,
 } from './choosePlan.ts';
+export {
+  createDecodeEngine,
+  type DecodeOptions,
+  type DecodePrecision,
+  decodePrecisions,
+} from './createDecodeEngine.ts';
+export { DecodeEngine, type Pass, type Picked, type PickOptions, type RowChanges } from './decodeEngine.ts';
+export type { ConstantStore, DecodeRecipe } from './decodeWeights.ts';
 export { dropoutMask } from './dropoutMask.ts';
 export { InferencePass, type KvCache, type ResidentAdapter } from './inferencePass.ts';
 export { int8IsExact } from './int8Probe.ts';

@@ -66,6 +66,9 @@ export function createPlanRuntime(frugal = false): PlanRuntime {
       leaving += bytesOf(b);
     },
     write() {},
+    copy() {},
+    prepare: (feeds, fetches) => ({ id: 0, bound: new Set([...Object.keys(feeds), ...Object.keys(fetches)]) }),
+    drop() {},
     async read(v) {
       await wait();
       return new hostArrays[v.buffer.dtype](elementCount(v.shape));

@@ -44,7 +44,7 @@ export function conversionRecipe(config: LlamaConfig, basis: Basis, training: bo
     quantizeHeadProgram(config, basis),
     turnHeadProgram(config),
   ];
-  return { ...made, programs: programs.map(toOnnx) };
+  return { ...made, programs: programs.map((p) => toOnnx(p)) };
 }
 
 /** Both promises are only rejected when the engine fails: a cache that does not work is no reason to stop. */

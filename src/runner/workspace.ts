@@ -1,9 +1,7 @@
 // Device memory that is taken once and used again: named buffers that only ever grow.
 
 import { type DeviceBuffer, elementCount, type Runtime, type View, view } from '../engine/index.ts';
-import type { DType } from '../graph/index.ts';
-
-const bytesOf: Record<DType, number> = { float32: 4, float16: 2, int64: 8, int8: 1, uint8: 1 };
+import { type DType, dtypeBytes } from '../graph/index.ts';
 
 export class Workspace {
   private readonly buffers = new Map<string, DeviceBuffer>();
@@ -27,7 +25,7 @@ export class Workspace {
 
   /** Memory held, in bytes. */
   get bytes(): number {
-    return [...this.buffers.values()].reduce((n, b) => n + b.length * bytesOf[b.dtype], 0);
+    return [...this.buffers.values()].reduce((n, b) => n + b.length * dtypeBytes[b.dtype], 0);
   }
 
   release(): void {

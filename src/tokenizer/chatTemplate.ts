@@ -8,13 +8,25 @@ export interface ChatMessage {
   /** 'system', 'user', 'assistant'; what else is allowed is the template's business. */
   role: string;
   content: string;
+  /** What OpenAI's API has besides, for templates that know tools. */
+  name?: string;
+  tool_calls?: readonly unknown[];
+  tool_call_id?: string;
 }
 
 export interface ChatOptions {
   /** End with the header of the assistant's turn, ready for a reply. Default false. */
   addGenerationPrompt?: boolean;
+  /** JSON schemas of functions, in OpenAI's shape. */
+  tools?: readonly unknown[];
   /** For templates that write the date. Default: the clock. */
   now?: Date;
+}
+
+/** Only what is there: templates ask whether a key is defined. */
+function forTemplate({ role, content, name, tool_calls, tool_call_id }: ChatMessage): Record<string, unknown> {
+  const more = Object.entries({ name, tool_calls, tool_call_id }).filter(([, value]) => value !== undefined);
+  return { role, content, ...Object.fromEntries(more) };
 }
 
 const parsed = new WeakMap<Tokenizer, ParsedTemplate>();
@@ -27,7 +39,7 @@ const parsed = new WeakMap<Tokenizer, ParsedTemplate>();
 export function renderChat(
   tokenizer: Tokenizer,
   messages: readonly ChatMessage[],
-  { addGenerationPrompt = false, now = new Date() }: ChatOptions = {},
+  { addGenerationPrompt = false, tools = [], now = new Date() }: ChatOptions = {},
 ): string {
   const { chatTemplate, bosId, eosId } = tokenizer;
   if (chatTemplate === undefined) {
@@ -41,11 +53,11 @@ export function renderChat(
   return runTemplate(
     template,
     {
-      messages: messages.map(({ role, content }) => ({ role, content })),
+      messages: messages.map(forTemplate),
       add_generation_prompt: addGenerationPrompt,
       bos_token: textOf(bosId),
       eos_token: textOf(eosId),
-      tools: null,
+      tools: tools.length > 0 ? tools : null,
       documents: null,
     },
     now,

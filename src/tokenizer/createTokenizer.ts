@@ -69,6 +69,7 @@ export function createTokenizer(definition: TokenizerDefinition): Tokenizer {
       if (text === undefined) throw badId(id, tokens.length);
       return text;
     },
+    bytes: (id) => (addedIds.get(id)?.special ? undefined : bytesOf(id)),
     vocabSize: tokens.length,
     bosId: special.bosId,
     eosId: special.eosId,

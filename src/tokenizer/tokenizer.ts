@@ -32,6 +32,8 @@ export interface Tokenizer {
   stream(options?: DecodeOptions): StreamDecoder;
   /** The vocabulary's own spelling, e.g. 'Ġworld'. @throws HuacayaError BAD_TOKEN_ID outside the vocabulary. */
   tokenText(id: number): string;
+  /** What a token adds to a text; undefined for special tokens and for ids that are no token. */
+  bytes(id: number): Uint8Array | undefined;
   /** Highest id + 1. */
   readonly vocabSize: number;
   readonly bosId: number | undefined;

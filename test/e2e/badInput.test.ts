@@ -412,7 +412,7 @@ cases('asking', {
     code: 1,
     message: /nope: has no adapter_config\.json/,
   },
-  'without a question': { args: generate, code: 2, message: /missing required argument 'instruction'/ },
+  'without a question': { args: generate, code: 2, message: /there is no instruction/ },
   'to compare without an adapter': { args: 'compare Hello', code: 2, message: /compare needs --adapter/ },
   'to compare no questions': { args: 'compare --adapter foreign', code: 2, message: /no question/ },
   'to compare so many rows': {

@@ -279,7 +279,7 @@ describe('compare', () => {
   it('shows both answers', async () => {
     const result = await cli(`compare ${asking} Hello Bye`);
     expect(result.code).toBe(0);
-    expect(result.stdout).toMatch(/^> Hello\n\nbase +\| adapter\n/);
+    expect(result.stdout).toMatch(/^> Hello\n\nbase +\| run\n/);
     expect(result.stdout).toMatch(/^> Bye$/m);
   });
 
@@ -292,8 +292,11 @@ describe('compare', () => {
       ['Write 1 in letters.', 'English'],
       ['Write 2 in letters.', ''],
     ]);
-    for (const l of lines) expect([typeof l.base, typeof l.adapter]).toEqual(['string', 'string']);
-    expect(lines.some((l) => l.base !== l.adapter)).toBe(true);
+    for (const l of lines) {
+      const answer = (model: string) => expect.objectContaining({ model, text: expect.any(String) });
+      expect(l.answers).toEqual([answer('tiny'), answer('run')]);
+    }
+    expect(lines.some((l) => l.answers[0].text !== l.answers[1].text)).toBe(true);
   });
 });
 

@@ -6,7 +6,7 @@ import { type DType, inputName, type Program } from '../../src/graph/index.ts';
 import type { Feeds } from './referenceEvaluator.ts';
 import { size, type Tensor } from './tensor.ts';
 
-function hostArray(dtype: DType, data: readonly number[]): HostArray {
+export function hostArray(dtype: DType, data: readonly number[]): HostArray {
   switch (dtype) {
     case 'float32':
       return Float32Array.from(data);
@@ -14,6 +14,8 @@ function hostArray(dtype: DType, data: readonly number[]): HostArray {
       return Uint16Array.from(data, floatToHalf);
     case 'int64':
       return BigInt64Array.from(data.map(BigInt));
+    case 'int32':
+      return Int32Array.from(data);
     case 'int8':
       return Int8Array.from(data);
     case 'uint8':

@@ -6,7 +6,7 @@ const source = (name: string) => readFileSync(new URL(`../../src/graph/${name}.t
 /** Every op that is made a node of, but for inputs. */
 export const opNames: readonly string[] = [
   ...new Set(
-    ['ops', 'quantisedOps', 'value'].flatMap((file) =>
+    ['ops', 'quantisedOps', 'decodeOps', 'value'].flatMap((file) =>
       [...source(file).matchAll(/\b(?:one|makeNode)\(\s*'(\w+)'/g)].map((m) => m[1]!),
     ),
   ),

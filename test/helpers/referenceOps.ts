@@ -1,5 +1,6 @@
-// What each op means, in float64: one case an op, written from the docs in src/graph/ops.ts.
+// What each op means, in float64: one case an op, written from the docs in src/graph.
 import { floatToHalf, halfToFloat } from '../../src/base/index.ts';
+import { referenceDecodeOps } from './referenceDecodeOps.ts';
 import { at, build, mapRows, type Tensor } from './tensor.ts';
 
 interface Call {
@@ -9,7 +10,7 @@ interface Call {
   shapes: readonly number[][];
 }
 
-type ReferenceOp = (call: Call) => Tensor[];
+export type ReferenceOp = (call: Call) => Tensor[];
 
 const sum = (xs: readonly number[]) => xs.reduce((a, b) => a + b, 0);
 const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
@@ -107,6 +108,7 @@ const softmaxRow = (row: readonly number[]) => {
 };
 
 export const referenceOps: Readonly<Record<string, ReferenceOp>> = {
+  ...referenceDecodeOps,
   scalar: ({ attrs }) => [{ shape: [], data: [attrs.value as number] }],
   add: zip((x, y) => x + y),
   sub: zip((x, y) => x - y),

@@ -20,8 +20,10 @@ export interface CliOptions {
   stdin?: string;
   /** Variables beside the few that are always set. */
   env?: Readonly<Record<string, string>>;
-  /** Called again and again while the program runs; true: SIGINT is sent, once. */
-  interruptWhen?: () => boolean;
+  /** Called again and again while the program runs, with what it has printed; true: a signal is sent, once. */
+  interruptWhen?: (stdout: string, stderr: string) => boolean;
+  /** Default: SIGINT. */
+  signal?: NodeJS.Signals;
 }
 
 /** A line for the shell, for redirections. */
@@ -35,7 +37,7 @@ export const runCli = (args: readonly string[], options: CliOptions): Promise<Cl
 function run(
   command: string,
   args: readonly string[],
-  { cwd, stdin = '', env: more, interruptWhen }: CliOptions,
+  { cwd, stdin = '', env: more, interruptWhen, signal = 'SIGINT' }: CliOptions,
 ): Promise<CliResult> {
   const home = join(cwd, 'home');
   const env = {
@@ -61,9 +63,9 @@ function run(
     let poll: NodeJS.Timeout | undefined;
     if (interruptWhen) {
       poll = setInterval(() => {
-        if (!interruptWhen()) return;
+        if (!interruptWhen(stdout, stderr)) return;
         clearInterval(poll);
-        child.kill('SIGINT');
+        child.kill(signal);
       }, 5);
     }
     child.on('error', reject).on('close', (code) => {

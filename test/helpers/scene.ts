@@ -1,6 +1,14 @@
 // A small graph in the making: inputs with random feeds, some of them to be differentiated by.
 import { createRng } from '../../src/base/index.ts';
-import { type Dim, input, type Nf4Matrix, resolveShape, type Shape, type Value } from '../../src/graph/index.ts';
+import {
+  type Dim,
+  type DType,
+  input,
+  type Nf4Matrix,
+  resolveShape,
+  type Shape,
+  type Value,
+} from '../../src/graph/index.ts';
 import { build, randomTensor, type Tensor } from './tensor.ts';
 
 /** A size, and whether the graph knows it only by a symbol. */
@@ -42,7 +50,7 @@ export class Scene {
   }
 
   /** An input with these values. */
-  given(name: string, shape: Shape, data: number[], dtype: 'int64' | 'float32' | 'float16' = 'int64'): Value {
+  given(name: string, shape: Shape, data: number[], dtype: DType = 'int64'): Value {
     this.feeds[name] = { shape: resolveShape(shape, this.sizes), data };
     return input(name, shape, dtype);
   }

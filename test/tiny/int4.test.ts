@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { floatToHalf, halfToFloat } from '../../src/base/index.ts';
 import type { Runtime } from '../../src/engine/index.ts';
+import { dtypeBytes } from '../../src/graph/index.ts';
 import { InferencePass } from '../../src/runner/index.ts';
 import { type TinyModel, tinyConfigs, tinyModel } from '../helpers/tinyModel.ts';
 import {
@@ -84,8 +85,7 @@ it('keeps 5 bits a weight, and generates from them', async () => {
   ];
   const views = Object.entries(int4.resident.layers[0]!).filter(([name]) => name.startsWith('down_proj'));
   const { hiddenSize, intermediateSize } = int4.resident.config;
-  const bytes = { uint8: 1, float16: 2, float32: 4, int8: 1, int64: 8 };
-  const bits = 8 * views.reduce((n, [, v]) => n + v.buffer.length * bytes[v.buffer.dtype], 0);
+  const bits = 8 * views.reduce((n, [, v]) => n + v.buffer.length * dtypeBytes[v.buffer.dtype], 0);
   const block = Math.min(32, intermediateSize & -intermediateSize);
   expect(bits / (hiddenSize * intermediateSize)).toBeCloseTo(4 + 32 / block, 6);
   const logits = [];

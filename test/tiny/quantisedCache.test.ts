@@ -16,8 +16,8 @@ import {
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { Output } from '../../src/cli/output.ts';
-import { quantisedCache } from '../../src/cli/quantisedCache.ts';
+import type { LoadReport } from '../../src/assistant/index.ts';
+import { quantisedCache } from '../../src/assistant/node.ts';
 import { engineError, type Runtime, type View } from '../../src/engine/index.ts';
 import { quantisedFolder } from '../../src/hub/index.ts';
 import { openCheckpoint } from '../../src/models/node.ts';
@@ -51,7 +51,7 @@ const keptFile = () => join(quantisedFolder(cacheDir), kept()[0]!);
 /** Loads as the command line does. @returns also whether the cache was used, and what was said about it. */
 async function load(options: Partial<LoadOptions> = {}, from = path) {
   const said: string[] = [];
-  const out = { warn: (text: string) => said.push(text), progress: () => {} } as unknown as Output;
+  const out = { warn: (text: string) => said.push(text), progress: () => {} };
   const checkpoint = await openCheckpoint(from);
   const { config, weights } = checkpoint;
   const cache = quantisedCache(out, { runtime, checkpoint, cacheDir });
@@ -262,7 +262,7 @@ it('does not hide a failure of the engine', async () => {
   const failure = engineError('out of memory');
   const broken: Runtime = { ...runtime, files: { ...runtime.files!, load: () => Promise.reject(failure) } };
   const checkpoint = await openCheckpoint(path);
-  const cache = quantisedCache({} as Output, { runtime: broken, checkpoint, cacheDir });
+  const cache = quantisedCache({} as LoadReport, { runtime: broken, checkpoint, cacheDir });
   const loading = loadModel({ ...checkpoint, runtime: broken, precision: 'int8', training: true, cache });
   await expect(loading).rejects.toBe(failure);
   await checkpoint.weights.close();

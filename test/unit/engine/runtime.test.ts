@@ -152,6 +152,7 @@ describe('memory', () => {
   const samples: [string, () => HostArray, HostArray][] = [
     ['float32', () => floats(1.5, -2, 3e38, 1e-30), floats(0.25, 7)],
     ['int64', () => BigInt64Array.of(1n, -(2n ** 62n), 3n, 0n), BigInt64Array.of(2n ** 62n, -9n)],
+    ['int32', () => Int32Array.of(-(2 ** 31), 2 ** 31 - 1, 0, -1), Int32Array.of(70_000, -9)],
     ['int8', () => Int8Array.of(-128, 127, 0, -1), Int8Array.of(5, -6)],
     ['uint8', () => Uint8Array.of(0, 255, 128, 1), Uint8Array.of(200, 3)],
   ];
@@ -186,6 +187,33 @@ describe('memory', () => {
     expect(await runtime.read(view(uploaded, [3]))).toEqual(Uint8Array.of(1, 2, 3));
     expect(await runtime.read(view(written, [3]))).toEqual(Uint8Array.of(1, 2, 3));
     expect([...bytes]).toEqual([9, 9, 9]);
+  });
+
+  it('copies a part from buffer to buffer and within one, in order with the runs', async () => {
+    const from = runtime.upload(floats(1, 2, 3, 4, 5, 6));
+    const into = runtime.upload(floats(-1, -1, -1, -1));
+    runtime.copy(view(from, [2], 3), view(into, [2], 1));
+    const before = all(view(into, [4]));
+    runtime.run(double, { x: view(into, [2], 1) }, { y: view(from, [2]) });
+    runtime.copy(view(from, [1, 2]), view(from, [1, 2], 4));
+    expect(await Promise.all([before, all(view(from, [6]))])).toEqual([
+      [-1, 4, 5, -1],
+      [8, 10, 3, 4, 8, 10],
+    ]);
+    const ids = runtime.upload(BigInt64Array.of(7n, -8n));
+    const copied = runtime.alloc('int64', 2);
+    runtime.copy(view(ids, [2]), view(copied, [2]));
+    expect(await runtime.read(view(copied, [2]))).toEqual(BigInt64Array.of(7n, -8n));
+  });
+
+  it('a copy between parts that differ in size or type is an internal error', () => {
+    const [from, into] = [runtime.alloc('float32', 6), runtime.alloc('float32', 6)];
+    expect(() => runtime.copy(view(from, [2, 3]), view(into, [5]))).toThrow(
+      'internal: [2,3] float32 copied to [5] float32',
+    );
+    expect(() => runtime.copy(view(from, [2]), view(runtime.alloc('int32', 2), [2]))).toThrow(
+      'internal: [2] float32 copied to [2] int32',
+    );
   });
 
   it('a write that does not fit is an internal error', async () => {

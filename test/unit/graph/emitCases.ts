@@ -40,6 +40,7 @@ import {
 } from '../../../src/graph/index.ts';
 import type { Scene } from '../../helpers/scene.ts';
 import { mapRows } from '../../helpers/tensor.ts';
+import { emitDecodeCases } from './emitDecodeCases.ts';
 
 export interface EmitCase {
   /** Inputs and feeds are made in the scene; the graph itself must not depend on n. */
@@ -92,6 +93,7 @@ function int8Matrix(s: Scene, inner: number, out: number): Int8Matrix {
 }
 
 export const emitCases: Readonly<Record<string, EmitCase>> = {
+  ...emitDecodeCases,
   scalar: {
     make: (s, n) => ({ alone: scalar(0.25), used: add(rows(s, n), scalar(-3)) }),
   },

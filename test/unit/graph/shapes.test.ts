@@ -4,20 +4,27 @@ import { describe, expect, it } from 'vitest';
 import {
   add,
   addmm,
+  adjustLogits,
+  appendBlockMeans,
+  cachedAttention,
   causalMask,
   concat,
   crossEntropy,
   crossEntropyGrad,
   type Dim,
   dequantizeRows,
+  embedTokens,
   expandBlocks4,
   expandNf4,
   gatherRows,
   headGrad,
   input,
   int8Linear,
+  joinRows,
+  logSumExp,
   matmul,
   mul,
+  nBitsLinear,
   nf4Linear,
   quantizeBlocks4,
   quantizeInt4,
@@ -35,10 +42,14 @@ import {
   softmax,
   softmaxMatmul,
   split,
+  splitRows,
   sub,
   sumRepeated,
+  toFloat,
+  topK,
   transpose,
   unpackInt4,
+  type Value,
 } from '../../../src/graph/index.ts';
 import {
   addDims,
@@ -75,6 +86,30 @@ const headRows = (vocab: Dim, scales: Dim) => ({
   scale: v(scales),
   mean: v(1, 4),
 });
+
+/** A matrix [out, 72] in 4 bits in blocks of 32, of which there are three; what is given is wrong. */
+const nBits = (wrong: { codes?: Dim[]; scales?: Dim[]; zeroPoints?: Dim[]; bits?: 4 | 8 }) => ({
+  codes: input('codes', wrong.codes ?? [6, 3, 16], 'uint8'),
+  scales: v(...(wrong.scales ?? [6, 3])),
+  zeroPoints: input('points', wrong.zeroPoints ?? [6, 2], 'uint8'),
+  bits: wrong.bits ?? (4 as const),
+  block: 32,
+  in: 72,
+});
+
+/** Four heads and two of keys and values, 16 wide, with a cache for 9 keys; what is given is wrong. */
+const attend = (wrong: { qkv?: Dim[][]; pastK?: Dim[]; pastV?: Dim[]; lastKey?: Dim[] }) =>
+  cachedAttention({
+    qkv: (wrong.qkv ?? [['n', 1, 128]]).map((shape) => v(...shape)) as [Value],
+    pastK: v(...(wrong.pastK ?? ['n', 2, 9, 16])),
+    pastV: v(...(wrong.pastV ?? ['n', 2, 9, 16])),
+    lastKey: input('last', wrong.lastKey ?? ['n'], 'int32'),
+    total: input('total', [], 'int32'),
+    cos: v('positions', 8),
+    sin: v('positions', 8),
+    heads: 4,
+    kvHeads: 2,
+  });
 
 /** op, a call that must fail, what the message must show (shapes as a reader writes them). */
 const mistakes: [string, () => unknown, string[]][] = [
@@ -139,6 +174,46 @@ const mistakes: [string, () => unknown, string[]][] = [
   ['headGrad', () => headGrad(v('n', 9), v('n', 1), v('n', 1), headRows(9, 9), 10), ['10 columns of 9']],
   ['crossEntropyGrad', () => crossEntropyGrad(v('n', 9), v('n', 1), v('m', 1)), ['[n, 9]', '[n, 1]', '[m, 1]']],
   ['rotateBlocks', () => rotateBlocks(v('n', 6), v(4, 4)), ['[n, 6]', '[4, 4]']],
+  ['embedTokens', () => embedTokens(v(9), v('n', 1)), ['[9]', '[n, 1]']],
+  ['embedTokens', () => embedTokens(v(9, 4), v('n')), ['[9, 4]', '[n]']],
+  ['joinRows', () => joinRows(v('n', 4)), ['[n, 4]', 'three axes']],
+  ['splitRows', () => splitRows(v(2, 3, 4), v(2, 3)), ['[2, 3, 4] like [2, 3]']],
+  ['splitRows', () => splitRows(v(6, 4), v(6)), ['[6, 4] like [6]']],
+  ['nBitsLinear', () => nBitsLinear(v('n', 64), nBits({})), ['[n, 64] x [6, 72]ᵀ', '3 blocks of 32']],
+  ['nBitsLinear', () => nBitsLinear(v('n', 72), nBits({ scales: [6, 2] })), ['[n, 72] x [6, 72]ᵀ', '2 blocks of 32']],
+  ['nBitsLinear', () => nBitsLinear(v('n', 72), nBits({ codes: [6, 3, 32] })), ['[6, 3, 32]', '[6, 2]', '[6, 3]']],
+  ['nBitsLinear', () => nBitsLinear(v('n', 72), nBits({ codes: [5, 3, 16] })), ['[5, 3, 16]', '[6, 2]', '[6, 3]']],
+  ['nBitsLinear', () => nBitsLinear(v('n', 72), nBits({ zeroPoints: [6, 3] })), ['[6, 3, 16]', 'zero points [6, 3]']],
+  [
+    'nBitsLinear',
+    () => nBitsLinear(v('n', 72), nBits({ bits: 8, codes: [6, 3, 32] })),
+    ['[6, 3, 32]', 'zero points [6, 2]'],
+  ],
+  ['appendBlockMeans', () => appendBlockMeans(v('n', 1, 20), 16), ['[n, 1, 20]', 'blocks of 16']],
+  ['appendBlockMeans', () => appendBlockMeans(v('n', 32), 16), ['[n, 32]', 'blocks of 16']],
+  ['appendBlockMeans', () => appendBlockMeans(v(1, 'n', 32, 1), 16), ['[1, n, 32, 1]', 'blocks of 16']],
+  ['cachedAttention', () => attend({ qkv: [['n', 1, 96]] }), ['[n, 1, 96]', '4 heads', '[n, 2, 9, 16]']],
+  ['cachedAttention', () => attend({ qkv: [['n', 128]] }), ['[n, 128]', '4 heads']],
+  [
+    'cachedAttention',
+    () => attend({ qkv: [['n', 1, 64], ['n', 1, 32], ['n', 1, 64]] }), // biome-ignore format: one idea
+    ['[n, 1, 64], [n, 1, 32], [n, 1, 64]', '4 heads'],
+  ],
+  ['cachedAttention', () => attend({ pastK: ['n', 4, 9, 16], pastV: ['n', 4, 9, 16] }), ['[n, 4, 9, 16]']],
+  ['cachedAttention', () => attend({ pastV: ['n', 2, 8, 16] }), ['past [n, 2, 9, 16] and [n, 2, 8, 16]']],
+  ['cachedAttention', () => attend({ lastKey: [1] }), ['lastKey [1]']],
+  ['cachedAttention', () => attend({ lastKey: ['n', 1] }), ['lastKey [n, 1]']],
+  ['topK', () => topK(v('n', 9), 10), ['10 of [n, 9]']],
+  ['topK', () => topK(v('n', 9), 0), ['0 of [n, 9]']],
+  ['topK', () => topK(v(9), 2), ['2 of [9]']],
+  ['logSumExp', () => logSumExp(v(2, 3, 4)), ['[2, 3, 4]', 'two axes']],
+  [
+    'adjustLogits',
+    () => adjustLogits(v('n', 9), v('n', 2), v('n', 2), v('n', 1)),
+    ['[n, 9]', '[n, 2], [n, 2], [n, 1]'],
+  ],
+  ['adjustLogits', () => adjustLogits(v('n', 9), v('n', 2), v(2), v('n', 2)), ['[n, 9]', '[n, 2], [2], [n, 2]']],
+  ['adjustLogits', () => adjustLogits(v('n', 9), v(1, 2), v(1, 2), v(1, 2)), ['[n, 9]', '[1, 2], [1, 2], [1, 2]']],
 ];
 
 describe('shape errors', () => {
@@ -156,7 +231,7 @@ describe('shape errors', () => {
   });
 
   it('every op that can be given shapes that disagree is among the mistakes', () => {
-    const anyShape = ['scalar', 'sigmoid', 'silu', 'softmax'];
+    const anyShape = ['scalar', 'sigmoid', 'silu', 'softmax', 'toFloat'];
     const tested = new Set(mistakes.map(([op]) => op));
     expect(opNames.filter((op) => !tested.has(op) && !anyShape.includes(op))).toEqual([]);
   });
@@ -209,6 +284,39 @@ describe('shapes of results', () => {
       expect(rotateBlocks(v(rows, 8), v(2, 2)).shape).toEqual([rows, 8]);
       expect(rotateBlocks(v(rows, 4), v(4, 4)).shape).toEqual([rows, 4]);
     }
+  });
+
+  it('of generation', () => {
+    const half = input('half', [9, 4], 'float16');
+    expect([toFloat(half).shape, toFloat(half).dtype]).toEqual([[9, 4], 'float32']);
+    expect([embedTokens(half, v('n', 'm')).shape, embedTokens(half, v('n', 'm')).dtype]).toEqual([
+      ['n', 'm', 4],
+      'float32',
+    ]);
+    expect(joinRows(v('n', 'm', 4)).shape).toEqual(['rows', 4]);
+    expect(splitRows(v('rows', 4), v('n', 'm', 9)).shape).toEqual(['n', 'm', 4]);
+    expect([joinRows(input('codes', [2, 3, 4], 'int8')), splitRows(half, v(3, 3))].map((x) => x.dtype)).toEqual([
+      'int8',
+      'float16',
+    ]);
+    expect(nBitsLinear(v('n', 'm', 72), nBits({})).shape).toEqual(['n', 'm', 6]);
+    expect(nBitsLinear(v('n', 72), nBits({})).shape).toEqual(['n', 6]);
+    expect(appendBlockMeans(v('n', 1, 64), 16).shape).toEqual(['n', 1, 68]);
+    const { y, k, v: values } = attend({});
+    expect([y.shape, k.shape, values.shape]).toEqual([
+      ['n', 1, 64],
+      ['n', 2, 9, 16],
+      ['n', 2, 9, 16],
+    ]);
+    const best = topK(v('n', 9), 3);
+    expect([best.values.shape, best.values.dtype, best.indices.shape, best.indices.dtype]).toEqual([
+      ['n', 3],
+      'float32',
+      ['n', 3],
+      'int64',
+    ]);
+    expect(logSumExp(v('n', 9)).shape).toEqual(['n', 1]);
+    expect(adjustLogits(v('n', 9), v('n', 2), v('n', 2), v('n', 2)).shape).toEqual(['n', 9]);
   });
 
   it('second results', () => {

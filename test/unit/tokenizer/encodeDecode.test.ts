@@ -52,6 +52,14 @@ describe('BOS', () => {
 });
 
 describe('ids', () => {
+  test('bytes are what a token adds to a text; special tokens add nothing', () => {
+    const [the] = byteLevel.encode(' the');
+    expect(byteLevel.bytes(the!)).toEqual(new TextEncoder().encode(' the'));
+    expect(sentencePiece.bytes(3 + 0xe9)).toEqual(Uint8Array.of(0xe9));
+    expect(sentencePiece.bytes(sentencePiece.eosId!)).toBeUndefined();
+    expect(byteLevel.bytes(byteLevel.vocabSize + 5)).toBeUndefined();
+  });
+
   test('tokenText is the spelling of the vocabulary', () => {
     const the = byteLevel.encode(' the');
     expect(the.map((id) => byteLevel.tokenText(id))).toEqual(['Ġthe']);

@@ -8,9 +8,8 @@ import { freeBytes, markUsed, pruneQuantised, quantisedFolder, quantisedPath } f
 import { type Checkpoint, fingerprintFiles } from '../models/node.ts';
 import type { ConversionRecipe, WeightCache } from '../runner/index.ts';
 import { version } from '../version.ts';
-import { bytes, type Output } from './output.ts';
-
-export const quantisedCacheHelp = 'convert the weights again instead of keeping them in the cache';
+import { bytes } from './bytes.ts';
+import type { LoadReport } from './loadReport.ts';
 
 /** HUACAYA_QUANTISED_CACHE=0 turns it off for good. */
 export const cacheWanted = (setting: string | undefined) => !/^(0|off|no|false)$/i.test(setting ?? '');
@@ -20,11 +19,32 @@ export interface QuantisedCache extends WeightCache {
   used: boolean;
 }
 
-/** `cacheDir` is Huacaya's own cache folder. */
-export function quantisedCache(
-  out: Output,
-  { runtime, checkpoint, cacheDir }: { runtime: Runtime; checkpoint: Checkpoint; cacheDir: string },
-): QuantisedCache {
+export interface WeightsPlace {
+  runtime: Runtime;
+  checkpoint: Checkpoint;
+  /** Huacaya's own cache folder. */
+  cacheDir: string;
+}
+
+/** Where weights converted by a recipe are kept, and the key that says what is in the file. */
+export async function locateWeights(
+  { runtime, checkpoint, cacheDir }: WeightsPlace,
+  use: string,
+  recipe: object,
+  programs: readonly Uint8Array[],
+): Promise<{ key: string; path: string }> {
+  const { provider, version: engine } = runtime.info;
+  const source = await fingerprintFiles(checkpoint.files);
+  const hash = createHash('sha256').update(JSON.stringify({ huacaya: version, provider, engine, source, ...recipe }));
+  for (const p of programs) hash.update(p);
+  const key = hash.digest('hex');
+  return { key, path: quantisedPath(cacheDir, `${checkpoint.name}-${use}`, key) };
+}
+
+/** What goes wrong with a file; the engine's own failures are no reason to go on. */
+export const isAboutFile = (e: unknown): e is HuacayaError => e instanceof HuacayaError && e.code !== 'ENGINE';
+
+export function quantisedCache(out: LoadReport, { runtime, checkpoint, cacheDir }: WeightsPlace): QuantisedCache {
   /** What the file is asked for, and where it is: decided before anything is read from the checkpoint. */
   let place: { key: string; path: string } | undefined;
   /** One line is enough, whatever else goes wrong. */
@@ -33,15 +53,9 @@ export function quantisedCache(
     if (!told) out.warn(`quantised cache: ${message}`);
     told = true;
   };
-  const locate = async (recipe: ConversionRecipe) => {
-    const { provider, version: engine } = runtime.info;
-    const source = await fingerprintFiles(checkpoint.files);
-    const { programs, ...plain } = recipe;
-    const hash = createHash('sha256').update(JSON.stringify({ huacaya: version, provider, engine, source, ...plain }));
-    for (const p of programs) hash.update(p);
-    const key = hash.digest('hex');
-    const use = recipe.training ? 'train' : 'run';
-    return { key, path: quantisedPath(cacheDir, `${checkpoint.name}-${recipe.precision}-${use}`, key) };
+  const locate = ({ programs, ...plain }: ConversionRecipe) => {
+    const use = plain.training ? 'train' : 'run';
+    return locateWeights({ runtime, checkpoint, cacheDir }, `${plain.precision}-${use}`, plain, programs);
   };
   const cache: QuantisedCache = {
     used: false,
@@ -84,5 +98,3 @@ export function quantisedCache(
   };
   return cache;
 }
-
-const isAboutFile = (e: unknown): e is HuacayaError => e instanceof HuacayaError && e.code !== 'ENGINE';

@@ -1,0 +1,105 @@
+// Keeps files of constants for generation beside the other converted weights. Where they cannot be kept they go to the
+// system's folder for temporary files for as long as this process lives.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { HuacayaError } from '../base/index.ts';
+import type { ConstantFile, Runtime } from '../engine/index.ts';
+import { openConstants, saveViews, viewFileSize } from '../engine/node.ts';
+import { freeBytes, markUsed, pruneQuantised, quantisedFolder } from '../hub/index.ts';
+import type { Checkpoint } from '../models/node.ts';
+import type { ConstantStore, DecodeRecipe } from '../runner/index.ts';
+import { bytes } from './bytes.ts';
+import type { LoadReport } from './loadReport.ts';
+import { isAboutFile, locateWeights } from './quantisedCache.ts';
+
+export interface KeptConstants extends ConstantStore {
+  /** All files that were asked for were there. */
+  readonly used: boolean;
+  /** Resolves when the files that were found are known to be whole. @throws HuacayaError BAD_VIEW_FILE. */
+  verified(): Promise<void>;
+  /** Deletes what was only for this process. */
+  dispose(): Promise<void>;
+}
+
+/** @param cacheDir Huacaya's own cache folder; undefined: nothing is kept. */
+export function constantStore(
+  out: LoadReport,
+  { runtime, checkpoint, cacheDir }: { runtime: Runtime; checkpoint: Checkpoint; cacheDir: string | undefined },
+): KeptConstants {
+  const checks: Promise<void>[] = [];
+  let temporary: string | undefined;
+  let missing = false;
+  const locate = ({ programs, ...plain }: DecodeRecipe, dir: string) =>
+    locateWeights({ runtime, checkpoint, cacheDir: dir }, plain.file, plain, programs);
+
+  async function keep(recipe: DecodeRecipe, views: Parameters<ConstantStore['save']>[1], dir: string) {
+    const { path, key } = await locate(recipe, dir);
+    const size = viewFileSize(key, views);
+    const free = await freeBytes(path);
+    if (free !== undefined && free < size) {
+      throw new HuacayaError(
+        'NO_SPACE',
+        `${bytes(size)} are needed in ${quantisedFolder(dir)}, ${bytes(free)} are free`,
+      );
+    }
+    out.progress(`saving ${bytes(size)} of quantised weights for the next start`);
+    await saveViews(runtime, path, key, views);
+    await pruneQuantised(dir, path);
+    return openConstants(path, key);
+  }
+
+  return {
+    get used() {
+      return !missing;
+    },
+    async find(recipe) {
+      if (cacheDir === undefined) {
+        missing = true;
+        return undefined;
+      }
+      try {
+        const { path, key } = await locate(recipe, cacheDir);
+        const found = await openConstants(path, key);
+        await markUsed(path);
+        const check = found.verify().catch(async (e) => {
+          // Not to be used again: the next start makes it anew.
+          await rm(path, { force: true }).catch(() => {});
+          throw new HuacayaError(e.code ?? 'BAD_VIEW_FILE', e.message, {
+            hint: 'It was deleted: start again.',
+            cause: e,
+          });
+        });
+        check.catch(() => {}); // awaited later
+        checks.push(check);
+        return found;
+      } catch (e) {
+        if (!isAboutFile(e)) throw e;
+        missing = true;
+        if (e.code !== 'FILE_NOT_FOUND') out.warn(`quantised cache: ${e.message}; the weights are converted again`);
+        return undefined;
+      }
+    },
+    async save(recipe, views): Promise<ConstantFile> {
+      // All files of a program lie in one folder: after one could not be kept, the others go where it went.
+      if (cacheDir !== undefined && temporary === undefined) {
+        try {
+          return await keep(recipe, views, cacheDir);
+        } catch (e) {
+          if (!isAboutFile(e)) throw e;
+          out.warn(`quantised cache: ${e.message}; the next start converts the weights again`);
+        }
+      }
+      temporary ??= await mkdtemp(join(tmpdir(), 'huacaya-weights-'));
+      const path = join(temporary, `${recipe.file}.weights`);
+      await saveViews(runtime, path, 'temporary', views);
+      return openConstants(path, 'temporary');
+    },
+    async verified() {
+      await Promise.all(checks);
+    },
+    async dispose() {
+      if (temporary !== undefined) await rm(temporary, { recursive: true, force: true }).catch(() => {});
+    },
+  };
+}

@@ -1,0 +1,187 @@
+// A whole model in one program, for generation: tokens of one or several sequences in, keys and values put into their
+// caches, and the final hidden states of the rows that logits are wanted for.
+import {
+  add,
+  appendBlockMeans,
+  cachedAttention,
+  concat,
+  embedTokens,
+  gatherRows,
+  input,
+  int8Linear,
+  joinRows,
+  matmul,
+  mul,
+  nBitsLinear,
+  nf4Linear,
+  type Program,
+  program,
+  rmsNorm,
+  silu,
+  split,
+  splitRows,
+  toFloat,
+  topK,
+  type Value,
+} from '../graph/index.ts';
+import { type LlamaConfig, type ModuleName, moduleShape, nf4Block } from '../models/index.ts';
+import { blockFor, blockName, nBitsBlock, nBitsShape, nBitsWidth } from '../quant/index.ts';
+
+/** Projections that see the same input are one product. */
+export const groups = {
+  qkv: ['q_proj', 'k_proj', 'v_proj'],
+  o: ['o_proj'],
+  gateUp: ['gate_proj', 'up_proj'],
+  down: ['down_proj'],
+} as const satisfies Record<string, readonly ModuleName[]>;
+export type Group = keyof typeof groups;
+export const groupNames = Object.keys(groups) as Group[];
+
+export function groupShape(c: LlamaConfig, group: Group): { out: number; in: number } {
+  const shapes = groups[group].map((m) => moduleShape(c, m));
+  return { in: shapes[0]!.in, out: shapes.reduce((n, s) => n + s.out, 0) };
+}
+
+/**
+ * What products are computed with. float and nf4: matrices as a resident model has them. bits4, bits8: few rows at a time,
+ * weights read as fast as memory gives them. rows8: many rows at a time, in 8-bit products with a scale for each row and
+ * each column; what goes in is rotated in blocks, so that outliers do not spoil a row.
+ */
+export type BodyKind = 'float' | 'nf4' | 'bits4' | 'bits8' | 'rows8';
+
+export function nBitsInput(c: { bits: 4 | 8; out: number; in: number }, name: string) {
+  const shape = nBitsShape(c.bits, c.out, c.in);
+  return {
+    codes: input(`${name}.codes`, shape.codes, 'uint8'),
+    scales: input(`${name}.scales`, shape.scales),
+    zeroPoints: input(`${name}.zeroPoints`, shape.zeroPoints, 'uint8'),
+    bits: c.bits,
+    block: nBitsBlock,
+    in: nBitsWidth(c.bits, c.in),
+  };
+}
+
+type Product = (layer: number, group: Group, x: Value) => Value;
+
+/** The frozen product of a group: x [batch, tokens, in] to [batch, tokens, out]. */
+function frozen(c: LlamaConfig, kind: BodyKind, ids: Value): Product {
+  const rotations = new Map<number, Value>();
+  const rotation = (block: number): Value => {
+    const made = rotations.get(block) ?? input(blockName(block), [block, block]);
+    rotations.set(block, made);
+    return made;
+  };
+  const each = (one: (module: ModuleName, x: Value) => Value): ((group: Group, x: Value) => Value) => {
+    return (group, x) =>
+      concat(
+        groups[group].map((m) => one(m, x)),
+        -1,
+      );
+  };
+  switch (kind) {
+    case 'float':
+      return (layer, group, x) =>
+        each((module, x) => {
+          const { out, in: width } = moduleShape(c, module);
+          return matmul(x, input(`${layer}.${module}.w`, [out, width]), { transB: true });
+        })(group, x);
+    case 'nf4':
+      return (layer, group, x) => {
+        const rows = joinRows(x);
+        const product = each((module, x) => {
+          const shape = moduleShape(c, module);
+          const size = shape.out * shape.in;
+          const codes = input(`${layer}.${module}.codes`, [Math.ceil(size / 2)], 'uint8');
+          const scales = input(`${layer}.${module}.scales`, [Math.ceil(size / nf4Block)]);
+          return nf4Linear(x, { codes, scales, ...shape, block: nf4Block });
+        });
+        return splitRows(product(group, rows), ids);
+      };
+    case 'bits4':
+    case 'bits8': {
+      const bits = kind === 'bits4' ? 4 : 8;
+      return (layer, group, x) => {
+        const matrix = nBitsInput({ bits, ...groupShape(c, group) }, `${layer}.${group}`);
+        return nBitsLinear(bits === 4 ? appendBlockMeans(x, nBitsBlock) : x, matrix);
+      };
+    }
+    case 'rows8':
+      return (layer, group, x) => {
+        const { out, in: width } = groupShape(c, group);
+        const matrix = {
+          w: input(`${layer}.${group}.w`, [width, out], 'int8'),
+          scale: input(`${layer}.${group}.scale`, [out]),
+        };
+        const block = blockFor(width);
+        const y = int8Linear(joinRows(x), matrix, block > 1 ? { rotateInput: rotation(block) } : {});
+        return splitRows(y, ids);
+      };
+  }
+}
+
+/**
+ * Adapters of several requests in one product: all their A side by side, and a factor for each column and sequence, which is
+ * an adapter's scale where the sequence uses it and 0 where not.
+ */
+function adapted(product: Product, changed: ReadonlySet<Group>, c: LlamaConfig): Product {
+  const mixes = new Map<Group, Value>();
+  return (layer, group, x) => {
+    const y = product(layer, group, x);
+    if (!changed.has(group)) return y;
+    const rank = `rank.${group}`;
+    const { out, in: width } = groupShape(c, group);
+    const mix = mixes.get(group) ?? input(`mix.${group}`, ['batch', 1, rank]);
+    mixes.set(group, mix);
+    const low = mul(matmul(x, input(`${layer}.${group}.A`, [width, rank])), mix);
+    return add(y, matmul(low, input(`${layer}.${group}.B`, [rank, out])));
+  };
+}
+
+/**
+ * Inputs: ids int64 [batch, tokens], lastKey int32 [batch], total int32 [], keep int64 [kept] (rows counted through batch and
+ * tokens), k0, v0, ... [batch, kvHeads, capacity, headDim], cos and sin, weights. Outputs: logits [kept, vocab]; best
+ * [kept, 2 * bestCount], the largest logits, falling, and their ids; k0.new, v0.new, ... to be bound to the memory of k0, v0, ...
+ * @param adaptedGroups where adapters add something: `mix.<group>` [batch, 1, rank], and A and B in each layer.
+ */
+export function bodyProgram(c: LlamaConfig, kind: BodyKind, adaptedGroups: ReadonlySet<Group>): Program {
+  const ids = input('ids', ['batch', 'tokens'], 'int64');
+  const table = input(
+    'embedding',
+    [c.vocabSize, c.hiddenSize],
+    kind === 'float' || kind === 'nf4' ? 'float32' : 'float16',
+  );
+  const product = adapted(frozen(c, kind, ids), adaptedGroups, c);
+  const norm = (x: Value, name: string) => rmsNorm(x, input(name, [c.hiddenSize]), c.rmsNormEps).y;
+  const shared = {
+    lastKey: input('lastKey', ['batch'], 'int32'),
+    total: input('total', [], 'int32'),
+    cos: input('cos', ['positions', c.headDim / 2]),
+    sin: input('sin', ['positions', c.headDim / 2]),
+    heads: c.heads,
+    kvHeads: c.kvHeads,
+  };
+  const outputs: Record<string, Value> = {};
+  let x = embedTokens(table, ids);
+  for (let layer = 0; layer < c.layers; layer++) {
+    const past = (name: string) => input(name, ['batch', c.kvHeads, 'capacity', c.headDim]);
+    const qkv = product(layer, 'qkv', norm(x, `${layer}.attentionNorm`));
+    const seen = cachedAttention({ ...shared, qkv: [qkv], pastK: past(`k${layer}`), pastV: past(`v${layer}`) });
+    outputs[`k${layer}.new`] = seen.k;
+    outputs[`v${layer}.new`] = seen.v;
+    x = add(x, product(layer, 'o', seen.y));
+    const gateUp = product(layer, 'gateUp', norm(x, `${layer}.mlpNorm`));
+    const [gate, up] = split(gateUp, [c.intermediateSize, c.intermediateSize]) as [Value, Value];
+    x = add(x, product(layer, 'down', mul(silu(gate), up)));
+  }
+  const kept = gatherRows(joinRows(x), input('keep', ['kept'], 'int64'));
+  const hidden = norm(kept, 'finalNorm');
+  const logits =
+    kind === 'float' || kind === 'nf4'
+      ? matmul(hidden, input('head.w', [c.vocabSize, c.hiddenSize]), { transB: true })
+      : nBitsLinear(hidden, nBitsInput({ bits: 8, out: c.vocabSize, in: c.hiddenSize }, 'head'));
+  const { values, indices } = topK(logits, bestCount(c));
+  return program(`decode.${kind}`, { logits, best: concat([values, toFloat(indices)], 1), ...outputs });
+}
+
+/** How many of the most probable tokens a pass hands out for each row. */
+export const bestCount = (c: LlamaConfig) => Math.min(64, c.vocabSize);

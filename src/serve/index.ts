@@ -1,0 +1,3 @@
+export { openApiDocument } from './openapi.ts';
+export { checkSettings, type RequestRecord, type ServerOptions, type ServerSettings } from './settings.ts';
+export { type RunningServer, startServer } from './startServer.ts';
