@@ -39,18 +39,26 @@ export interface NBitsMatrix {
   zeroPoints: Value;
   bits: 4 | 8;
   block: number;
+  /** With the columns for means. */
   in: number;
+  /** Columns behind the others that are multiplied with the means of x's blocks (`packNBits` says what for). */
+  means: boolean;
 }
 
 /**
- * x [..., in] times the transpose of a matrix in 4 or 8 bits, with x in blocks of 8 bits on the way: [..., out].
- * onnxruntime's MatMulNBits at accuracy level 4; it packs matrices that are constants.
+ * x [batch, tokens, width] times the transpose of a matrix in 4 or 8 bits: [batch, tokens, out]; without means and not `fine`
+ * also [rows, width]. It is onnxruntime's MatMulNBits at accuracy level 4, which takes x in blocks of 8 bits where the matrix is a constant.
+ * @param fine x goes in as two rows: what those 8 bits hold exactly, and the rest of it; so it counts with 15 bits.
  */
-export function nBitsLinear(x: Value, m: NBitsMatrix): Value {
+export function nBitsLinear(x: Value, m: NBitsMatrix, { fine = false }: { fine?: boolean } = {}): Value {
   const [out, blocks] = m.scales.shape as [number, number];
-  need('nBitsLinear', x.shape.at(-1) === m.in && blocks === Math.ceil(m.in / m.block), () => {
-    return `${showShape(x.shape)} x [${out}, ${m.in}]ᵀ in ${blocks} blocks of ${m.block}`;
+  const width = Number(x.shape.at(-1));
+  const whole = m.means ? width + width / m.block : width;
+  const deep = x.shape.length === 3 || (!m.means && !fine);
+  need('nBitsLinear', deep && whole === m.in && blocks === Math.ceil(m.in / m.block), () => {
+    return `${showShape(x.shape)} x [${out}, ${m.in}]ᵀ in ${blocks} blocks of ${m.block}${m.means ? ', means too' : ''}`;
   });
+  need('nBitsLinear', !fine || width % m.block === 0, () => `${showShape(x.shape)} in blocks of ${m.block}`);
   const bytes = (m.block * m.bits) / 8;
   const points = Math.ceil((blocks * m.bits) / 8);
   need(
@@ -60,19 +68,8 @@ export function nBitsLinear(x: Value, m: NBitsMatrix): Value {
       return `codes ${showShape(m.codes.shape)}, zero points ${showShape(m.zeroPoints.shape)}, scales ${showShape(m.scales.shape)}`;
     },
   );
-  const attrs = { bits: m.bits, block: m.block, in: m.in, out };
+  const attrs = { bits: m.bits, block: m.block, in: m.in, out, means: m.means, fine };
   return one('nBitsLinear', [x, m.codes, m.scales, m.zeroPoints], attrs, [...x.shape.slice(0, -1), out]);
-}
-
-/** x [batch, tokens, width] with the mean of each block of columns behind it: [batch, tokens, width + width / block]. */
-export function appendBlockMeans(x: Value, block: number): Value {
-  const width = Number(x.shape[2]);
-  need(
-    'appendBlockMeans',
-    x.shape.length === 3 && width % block === 0,
-    () => `${showShape(x.shape)} in blocks of ${block}`,
-  );
-  return one('appendBlockMeans', [x], { block }, [x.shape[0]!, x.shape[1]!, width + width / block]);
 }
 
 export interface CachedAttention {

@@ -23,18 +23,33 @@ export const decodeRules: Record<string, EmitRule> = {
     e.nodeInto('Reshape', [x!, target], outputs);
   },
 
-  nBitsLinear: (e, { attrs }, inputs, outputs) => {
-    const { bits, block, in: inner, out } = attrs as Record<string, number>;
+  nBitsLinear: (e, node, [x, ...matrix], outputs) => {
+    const { bits, block, in: inner, out } = node.attrs as Record<string, number>;
     const kernel = { K: inner!, N: out!, bits: bits!, block_size: block!, accuracy_level: 4 };
     const numbers = Object.fromEntries(Object.entries(kernel).map(([name, int]) => [name, { int }]));
-    e.nodeInto('MatMulNBits', inputs, outputs, numbers, contrib);
-  },
-
-  // Pooling sees [batch, channels, length]: one node where a reshape and a sum would be two.
-  appendBlockMeans: (e, { attrs }, [x], outputs) => {
-    const window = { ints: [attrs.block as number] };
-    const means = e.node('AveragePool', [x!], { kernel_shape: window, strides: window });
-    e.nodeInto('Concat', [x!, means], outputs, { axis: { int: -1 } });
+    const product = (rows: string) => [rows, ...matrix];
+    // Pooling sees [batch, channels, length]: one node where a reshape and a sum would be two.
+    const window = { ints: [block!] };
+    const withMeans = (rows: string) => {
+      if (!node.attrs.means) return rows;
+      const means = e.node('AveragePool', [rows], { kernel_shape: window, strides: window });
+      return e.node('Concat', [rows, means], { axis: { int: -1 } });
+    };
+    if (!node.attrs.fine) {
+      e.nodeInto('MatMulNBits', product(withMeans(x!)), outputs, numbers, contrib);
+      return;
+    }
+    // The kernel's own steps: a 127th of the largest magnitude in a block, rounded to nearest.
+    const blocks = e.node('Reshape', [x!, e.ints([0, 0, -1, block!])]);
+    const peak = e.node('ReduceMax', [e.node('Abs', [blocks]), e.ints([-1])], { keepdims: { int: 1 } });
+    const step = e.node('Max', [e.node('Mul', [peak, e.float(1 / 127)]), e.float(1e-30)]);
+    const held = e.node('Mul', [e.node('Round', [e.node('Div', [blocks, step])]), step]);
+    const coarse = e.node('Reshape', [held, e.ints([0, 0, Number(node.inputs[0]!.shape[2])])]);
+    const along = { axis: { int: 1 } };
+    const both = e.node('Concat', [coarse, e.node('Sub', [x!, coarse])], along);
+    const made = e.node('MatMulNBits', product(withMeans(both)), numbers, contrib);
+    const parts = e.nodeInto('Split', [made], [e.fresh(), e.fresh()], { ...along, num_outputs: { int: 2 } });
+    e.nodeInto('Add', parts, outputs);
   },
 
   cachedAttention: (e, node, inputs, outputs) => {

@@ -215,7 +215,6 @@ export const notDifferentiable = new Set([
   'joinRows',
   'splitRows',
   'nBitsLinear',
-  'appendBlockMeans',
   'cachedAttention',
   'topK',
   'logSumExp',

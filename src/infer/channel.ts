@@ -2,9 +2,9 @@
 
 export interface Channel<T> {
   push(value: T): void;
-  /** Nothing more comes; `error` is thrown to the reader after what was pushed before. */
+  /** Nothing more comes; `error` is thrown to the reader after what was pushed before. The first call counts. */
   end(error?: unknown): void;
-  /** The next value; undefined at the end. */
+  /** The next value; undefined at the end. One reader at a time. */
   next(): Promise<T | undefined>;
 }
 
@@ -23,6 +23,7 @@ export function createChannel<T>(): Channel<T> {
       signal();
     },
     end(error) {
+      if (ended) return;
       ended = true;
       failure = error;
       signal();

@@ -2,10 +2,16 @@
 import { invariant } from '../base/index.ts';
 import type { AdapterUse, DecodeEngine, Picked } from '../runner/index.ts';
 import type { BeamModel, BeamRow } from './beam.ts';
+import { promptChunk } from './passes.ts';
 
-const promptChunk = 256;
+/** Powers of two: each number of candidates is a program of its own, and with a penalty it grows with every token. */
+const rounded = (count: number) => Math.max(64, 2 ** Math.ceil(Math.log2(count)));
 
-const rowOf = (p: Picked): BeamRow => ({ ids: p.ids, logits: p.logits, logSumExp: p.logits[0]! + Math.log(p.mass) });
+const rowOf = (p: Picked, best: number): BeamRow => ({
+  ids: p.ids.subarray(0, best),
+  logits: p.logits.subarray(0, best),
+  logSumExp: p.logits[0]! + Math.log(p.mass),
+});
 
 /**
  * Copies after which slot i holds what slot parents[i] held, with slot `spare` for cycles: [from, to] in order.
@@ -22,7 +28,7 @@ export function planMoves(parents: readonly number[], spare: number): [number, n
       continue;
     }
     // Only cycles are left: one of their slots is put aside, and whoever wanted it finds it there.
-    const [to] = pending.keys().next().value !== undefined ? [pending.keys().next().value as number] : [0];
+    const [to] = [...pending.keys()] as [number];
     moves.push([to, spare]);
     for (const [t, from] of pending) if (from === to) pending.set(t, spare);
   }
@@ -34,7 +40,10 @@ export function engineBeamModel(engine: DecodeEngine, beams: number, adapter: Ad
   invariant(engine.slots > beams, `${beams} beams need ${beams + 1} slots, there are ${engine.slots}`);
   let prompt = 0;
   let length = 0;
-  const picking = (rows: number, best: number) => ({ k: best, temperatures: new Array<number>(rows).fill(1) });
+  const picking = (rows: number, best: number) => ({
+    k: Math.min(engine.config.vocabSize, rounded(best)),
+    temperatures: new Array<number>(rows).fill(1),
+  });
   return {
     vocabSize: engine.config.vocabSize,
     async start(promptIds, best) {
@@ -47,8 +56,8 @@ export function engineBeamModel(engine: DecodeEngine, beams: number, adapter: Ad
       }
       prompt = promptIds.length;
       length = prompt;
-      for (let beam = 1; beam <= beams; beam++) engine.copyPrefix(0, beam, 0, prompt);
-      return rowOf(picked[0]!);
+      for (let beam = 1; beam < beams; beam++) engine.copyPrefix(0, beam, 0, prompt);
+      return rowOf(picked[0]!, best);
     },
     async step(parents, tokens, best) {
       // Before the first step there is one beam, in every slot.
@@ -66,7 +75,7 @@ export function engineBeamModel(engine: DecodeEngine, beams: number, adapter: Ad
         picking(tokens.length, best),
       );
       length++;
-      return picked.map(rowOf);
+      return picked.map((p) => rowOf(p, best));
     },
     close() {},
   };

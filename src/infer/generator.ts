@@ -1,13 +1,13 @@
 // A TextGenerator on a decode engine: requests in, streams of text out.
 import { HuacayaError, usageError } from '../base/index.ts';
+import { type LlamaConfig, moduleShape } from '../models/index.ts';
 import type { DecodeEngine } from '../runner/index.ts';
-import { beamSearch } from './beam.ts';
+import { answerWithBeams } from './beamJob.ts';
 import { checkBeam } from './beamOptions.ts';
-import { engineBeamModel } from './engineBeamModel.ts';
-import { checkRequest, Job, type TextDecoder } from './job.ts';
-import type { Generated, GenerationRequest, Piece, TextGenerator } from './request.ts';
+import { checkRequest } from './checkRequest.ts';
+import { Job, type TextDecoder } from './job.ts';
+import type { Generated, GenerationRequest, GeneratorAdapter, Piece, TextGenerator } from './request.ts';
 import { createScheduler } from './scheduler.ts';
-import { createStopFilter } from './stopStrings.ts';
 
 export interface GeneratorOptions {
   engine: DecodeEngine;
@@ -16,8 +16,20 @@ export interface GeneratorOptions {
   precision: string;
   /** What must have gone well before anything that was generated is shown. */
   ready?: Promise<unknown>;
-  /** Called by `close`, when no request is left. */
+  /** Called by `close`, when no request is left; a pass may still be running, whose result nobody wants. */
   onClose?: () => Promise<void>;
+}
+
+/** @throws HuacayaError BAD_ADAPTER. */
+function checkFits(name: string, { layout, params }: GeneratorAdapter, config: LlamaConfig): void {
+  const bad = (detail: string) => new HuacayaError('BAD_ADAPTER', `adapter "${name}" does not fit the model: ${detail}`);
+  for (const { layer, module, kind, shape } of layout.tensors) {
+    if (layer >= config.layers) throw bad(`it changes layer ${layer}, the model has ${config.layers}`);
+    const width = moduleShape(config, module)[kind === 'A' ? 'in' : 'out'];
+    const own = shape[kind === 'A' ? 1 : 0];
+    if (own !== width) throw bad(`${kind} of ${module} is for a width of ${own}, the model has ${width}`);
+  }
+  if (params.length < layout.size) throw bad(`it has ${params.length} numbers of ${layout.size}`);
 }
 
 export function createGenerator(options: GeneratorOptions): TextGenerator {
@@ -25,7 +37,11 @@ export function createGenerator(options: GeneratorOptions): TextGenerator {
   const scheduler = createScheduler(engine);
   options.ready?.catch(() => {}); // whoever asks for text is told
   const adapters = new Set<string>();
+  const coming = new Set<string>();
+  /** Until the last request that uses them has ended. */
+  const going = new Map<string, Promise<void>>();
   const info = { vocabSize: engine.config.vocabSize, positions: engine.capacity, slots: engine.slots, precision };
+  let closing: Promise<void> | undefined;
 
   function check(request: GenerationRequest): void {
     checkRequest(request, info);
@@ -43,56 +59,30 @@ export function createGenerator(options: GeneratorOptions): TextGenerator {
     }
   }
 
-  /** The best of several beams, in one piece; other requests wait meanwhile. */
-  async function* beams(request: GenerationRequest): AsyncGenerator<Piece, Generated> {
-    const job = new Job(request, tokenizer);
-    const { promptIds, maxNewTokens, sampling, signal, beam, stop = [] } = request;
-    const textOf = (ids: readonly number[]) => {
-      const decoder = tokenizer.stream();
-      const filter = createStopFilter(stop);
-      const text = ids.map((id) => filter.push(decoder.push(id))).join('');
-      const rest = filter.met === undefined ? filter.push(decoder.flush()) + filter.flush() : '';
-      return { text: text + rest, met: filter.met };
-    };
-    const [best, started, ended] = await scheduler.runAlone(async () => {
-      const from = performance.now();
-      job.started();
-      // The slots are used without asking: what they held is gone.
-      for (const slot of scheduler.slots.all) slot.tokens = [];
-      const found = await beamSearch(engineBeamModel(engine, beam!.numBeams, job.use), promptIds, {
-        ...beam!,
-        maxNewTokens,
-        eosIds: [...(request.ignoreEos ? [] : tokenizer.eosIds), ...(request.stopIds ?? [])],
-        repetitionPenalty: sampling.repetitionPenalty,
-        ...(signal ? { signal } : {}),
-        ...(stop.length > 0 ? { ends: (ids) => textOf(ids).met !== undefined } : {}),
-      });
-      return [found[0]!, from, performance.now()] as const;
-    });
-    scheduler.totals.promptTokens += promptIds.length;
-    scheduler.totals.generatedTokens += best.ids.length;
-    scheduler.totals.decodeSeconds += (ended - started) / 1000;
-    const ids = [...best.ids];
-    const { text, met } = textOf(best.finish === 'eos' ? ids.slice(0, -1) : ids);
-    yield { text, ids };
-    return {
-      ...job.result(),
-      text,
-      ids,
-      finish: best.finish,
-      ...(met === undefined ? {} : { stopString: met }),
-      prefillSeconds: 0,
-      decodeSeconds: (ended - started) / 1000,
-    };
+  async function beams(job: Job): Promise<void> {
+    scheduler.totals.generatedTokens += await answerWithBeams(job, engine, scheduler.slots, tokenizer);
   }
 
-  async function* generate(request: GenerationRequest): AsyncGenerator<Piece, Generated> {
+  function start(request: GenerationRequest): Job {
     check(request);
-    if (request.beam) return yield* beams(request);
+    const { signal, beam } = request;
     const job = new Job(request, tokenizer);
-    const onAbort = () => scheduler.wake();
-    request.signal?.addEventListener('abort', onAbort);
-    scheduler.add(job);
+    scheduler.add(job, beam ? () => beams(job) : undefined);
+    if (signal?.aborted) scheduler.cancel(job);
+    else if (signal) {
+      const cancel = () => scheduler.cancel(job);
+      signal.addEventListener('abort', cancel);
+      job.onEnd = () => signal.removeEventListener('abort', cancel);
+    }
+    return job;
+  }
+
+  async function* read(request: GenerationRequest, held: { leave(): void }): AsyncGenerator<Piece, Generated> {
+    const job = start(request);
+    held.leave = () => {
+      job.abort();
+      scheduler.cancel(job);
+    };
     try {
       for (;;) {
         const piece = await job.pieces.next();
@@ -101,9 +91,20 @@ export function createGenerator(options: GeneratorOptions): TextGenerator {
         yield piece;
       }
     } finally {
-      job.left = true;
-      request.signal?.removeEventListener('abort', onAbort);
+      held.leave();
     }
+  }
+
+  function generate(request: GenerationRequest): AsyncGenerator<Piece, Generated> {
+    const held = { leave() {} };
+    const pieces = read(request, held);
+    // By itself a generator that waits would notice only after the next piece that nobody wants the reader.
+    const leave = pieces.return.bind(pieces);
+    pieces.return = (value) => {
+      held.leave();
+      return leave(value);
+    };
+    return pieces;
   }
 
   return {
@@ -113,26 +114,48 @@ export function createGenerator(options: GeneratorOptions): TextGenerator {
       return [...adapters];
     },
     async addAdapter(name, adapter) {
-      if (adapters.has(name)) throw usageError(`there is an adapter "${name}" already`);
-      adapters.add(name);
-      await scheduler
-        .runAlone(() => engine.setAdapter(name, adapter))
-        .catch((e) => {
-          adapters.delete(name);
-          throw e;
+      if (adapters.has(name) || coming.has(name)) throw usageError(`there is an adapter "${name}" already`);
+      checkFits(name, adapter, engine.config);
+      coming.add(name);
+      try {
+        await going.get(name);
+        await scheduler.change(() => {
+          try {
+            engine.setAdapter(name, adapter);
+          } catch (e) {
+            engine.setAdapter(name, undefined);
+            throw e;
+          }
         });
+        adapters.add(name);
+      } finally {
+        coming.delete(name);
+      }
     },
     async removeAdapter(name) {
       if (!adapters.delete(name)) throw new HuacayaError('UNKNOWN_ADAPTER', `there is no adapter "${name}"`);
-      await scheduler.runAlone(() => {
-        engine.setAdapter(name, undefined);
-        scheduler.slots.forget((key) => key !== '' && JSON.parse(key)[0] === name);
-      });
+      const gone = scheduler.change(
+        () => {
+          engine.setAdapter(name, undefined);
+          scheduler.slots.forget((key) => key !== '' && JSON.parse(key)[0] === name);
+        },
+        (job) => job.use?.name === name,
+      );
+      going.set(name, gone);
+      try {
+        await gone;
+      } finally {
+        going.delete(name);
+      }
     },
     stats: () => ({ ...scheduler.totals, ...scheduler.counts() }),
-    async close() {
-      scheduler.close();
-      await options.onClose?.();
+    close() {
+      closing ??= (async () => {
+        const atRest = scheduler.close();
+        await options.onClose?.();
+        await atRest;
+      })();
+      return closing;
     },
   };
 }

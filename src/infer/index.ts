@@ -16,10 +16,11 @@ export {
   restrictCandidates,
 } from './candidates.ts';
 export type { TokenConstraint } from './constraint.ts';
-export { type GenerateOptions, generate, generateText, type TextDecoder } from './generate.ts';
+export { type GenerateOptions, generate, generateText } from './generate.ts';
 export { createGenerator, type GeneratorOptions } from './generator.ts';
 export type { TokenTexts } from './grammar/tokenTrie.ts';
 export { type TokenVocabulary, tokenVocabulary } from './grammar/vocabulary.ts';
+export type { TextDecoder } from './job.ts';
 export {
   choiceConstraint,
   jsonObjectConstraint,

@@ -1,13 +1,14 @@
 // One request while it is answered: what it has generated, what of that is certain as text, and when it ends.
-import { createRng, HuacayaError, usageError } from '../base/index.ts';
+import { createRng } from '../base/index.ts';
 import type { AdapterUse, Picked } from '../runner/index.ts';
 import { type AdjustmentTracker, createAdjustments } from './adjustments.ts';
 import { type Candidates, type RawCandidates, restrictCandidates } from './candidates.ts';
 import { type Channel, createChannel } from './channel.ts';
 import { tokenLogprob } from './logprobs.ts';
+import { createGuessMeter } from './promptLookup.ts';
 import type { FinishReason, Generated, GenerationRequest, Piece, TokenLogprob } from './request.ts';
 import { sampleCandidates } from './sampler.ts';
-import { checkSampling, isGreedy } from './sampling.ts';
+import { isGreedy } from './sampling.ts';
 import type { Slot } from './slots.ts';
 import { createStopFilter } from './stopStrings.ts';
 
@@ -17,82 +18,61 @@ export interface TextDecoder {
   stream(): { push(id: number): string; flush(): string };
 }
 
-export interface GeneratorLimits {
-  vocabSize: number;
-  /** Most tokens of prompt and answer together. */
-  positions: number;
-}
-
-/** @throws HuacayaError USAGE, TOO_LONG. */
-export function checkRequest(request: GenerationRequest, limits: GeneratorLimits): void {
-  const { promptIds, maxNewTokens, adapterScale = 1, topLogprobs = 0 } = request;
-  checkSampling(request.sampling, limits.vocabSize);
-  if (!Number.isSafeInteger(maxNewTokens) || maxNewTokens < 1) {
-    throw usageError(`max_new_tokens is ${maxNewTokens}; it must be a whole number of at least 1`);
-  }
-  if (promptIds.length === 0) throw usageError('the prompt is empty');
-  if (!Number.isFinite(adapterScale)) throw usageError(`adapter_scale is ${adapterScale}; it must be a number`);
-  if (!(Number.isInteger(topLogprobs) && topLogprobs >= 0 && topLogprobs <= 20)) {
-    throw usageError(`logprobs is ${topLogprobs}; use 0 to 20`);
-  }
-  const needed = promptIds.length + maxNewTokens;
-  if (needed > limits.positions) {
-    throw new HuacayaError('TOO_LONG', `prompt and answer need ${needed} positions, there are ${limits.positions}`, {
-      hint: 'Shorten the prompt, ask for fewer new tokens, or load the model with a longer context.',
-    });
-  }
-}
-
-const aborted = (request: GenerationRequest) => request.signal?.aborted === true;
-
 export class Job {
   readonly request: GenerationRequest;
   readonly pieces: Channel<Piece> = createChannel();
-  readonly ids: number[] = [];
+  /** Prompt and answer so far. */
+  readonly tokens: number[];
+  readonly promptTokens: number;
   readonly use: AdapterUse | undefined;
+  /** What the keys and values of its tokens depend on besides those; '' without an adapter. */
+  readonly adapterKey: string;
+  readonly guessing = createGuessMeter();
+  /** Aborted when nobody wants more; for what looks at it between its own passes. */
+  readonly stopping = new AbortController();
   slot: Slot | undefined;
-  /** Tokens of the prompt that are computed or were there. */
-  done = 0;
   cachedTokens = 0;
-  /** The reader went away. */
-  left = false;
+  /** Set once and for all, when the last piece is on its way to the reader. */
   finish: FinishReason | undefined;
+  onEnd: (() => void) | undefined;
   private readonly rng;
   private readonly decoder;
   private readonly filter;
   private readonly ends: ReadonlySet<number>;
   private readonly adjustments: AdjustmentTracker | undefined;
   private readonly logprobs: TokenLogprob[] = [];
+  /** Of the token that was chosen. */
+  private logprob: TokenLogprob | undefined;
+  private ids: number[] = [];
   private text = '';
+  private stopString: string | undefined;
+  /** Tokens since the last piece. */
+  private unseen: number[] = [];
   private readonly askedAt = performance.now();
-  private startedAt = 0;
-  private firstAt = 0;
+  private startedAt: number | undefined;
+  private firstAt: number | undefined;
+  private endedAt: number | undefined;
 
   constructor(request: GenerationRequest, tokenizer: TextDecoder) {
     this.request = request;
     const { adapter, adapterScale = 1, sampling } = request;
+    this.tokens = [...request.promptIds];
+    this.promptTokens = this.tokens.length;
     this.use = adapter !== undefined && adapterScale !== 0 ? { name: adapter, scale: adapterScale } : undefined;
+    this.adapterKey = this.use ? JSON.stringify([this.use.name, this.use.scale]) : '';
     this.rng = createRng(sampling.seed);
     this.decoder = tokenizer.stream();
     this.filter = createStopFilter(request.stop ?? []);
-    this.ends = new Set([...(request.ignoreEos ? [] : tokenizer.eosIds), ...(request.stopIds ?? [])]);
+    this.ends = endTokens(request, tokenizer);
     this.adjustments = createAdjustments(sampling, request.promptIds);
   }
 
-  /** What the keys and values of its tokens depend on. */
-  get adapterKey(): string {
-    return this.use ? JSON.stringify([this.use.name, this.use.scale]) : '';
+  /** Tokens that the engine has not seen yet: what is left of the prompt, or the last one of the answer. */
+  get pending(): number {
+    return this.tokens.length - this.slot!.tokens.length;
   }
 
-  get cancelled(): boolean {
-    return this.left || aborted(this.request);
-  }
-
-  /** Its tokens so far, prompt first. */
-  get tokens(): number[] {
-    return [...this.request.promptIds, ...this.ids];
-  }
-
+  /** Tokens that may still come. */
   get room(): number {
     return this.request.maxNewTokens - this.ids.length;
   }
@@ -111,9 +91,10 @@ export class Job {
     return isGreedy(this.request.sampling) ? undefined : this.request.sampling.temperature;
   }
 
-  /** Candidates that are enough for almost every choice. */
+  /** Candidates that are enough for almost every choice. Powers of two: each number is a program of its own. */
   get candidates(): number {
-    return Math.max(64, Math.min(this.request.sampling.topK, 1024));
+    const { topK } = this.request.sampling;
+    return topK <= 64 ? 64 : Math.min(1024, 2 ** Math.ceil(Math.log2(topK)));
   }
 
   started(): void {
@@ -128,76 +109,93 @@ export class Job {
     const choice = await sampleCandidates(c, sampling, this.rng);
     if (raw && topLogprobs !== undefined) {
       const own: RawCandidates = { ...raw, logSumExp: raw.logits[0]! + Math.log(raw.mass) };
-      this.logprobs.push(tokenLogprob(own, choice, this.changes, topLogprobs));
+      this.logprob = tokenLogprob(own, choice, this.changes, topLogprobs);
     }
     return choice.id;
   }
 
-  /** Takes a token; `finish` is set when it was the last one. */
+  /** Takes the token that was chosen; `finish` is set when it was the last one. */
   take(id: number): void {
-    if (this.ids.length === 0) this.firstAt = performance.now();
+    this.firstAt ??= performance.now();
     this.ids.push(id);
+    this.tokens.push(id);
+    this.unseen.push(id);
+    if (this.logprob) this.logprobs.push(this.logprob);
     this.adjustments?.push(id);
     const ends = this.ends.has(id);
     if (!ends) this.request.constraint?.accept(id);
-    const shown = ends ? '' : this.filter.push(this.decoder.push(id));
-    if (ends) this.finish = 'eos';
-    else if (this.filter.met !== undefined) this.finish = 'stop';
-    else if (this.room === 0) this.finish = 'length';
-    this.show(shown, [id]);
-    if (this.finish) this.end();
-  }
-
-  private pending: number[] = [];
-
-  private show(text: string, ids: readonly number[]): void {
-    this.text += text;
-    this.pending.push(...ids);
+    const text = ends ? '' : this.filter.push(this.decoder.push(id));
     // Ids wait for the text that they end up in, unless somebody wants to see each one.
-    if (!text && this.request.topLogprobs === undefined) return;
-    const logprobs =
-      this.request.topLogprobs === undefined ? {} : { logprobs: this.logprobs.slice(-this.pending.length) };
-    this.pieces.push({ text, ids: this.pending, ...logprobs });
-    this.pending = [];
+    if (text || this.request.topLogprobs !== undefined) this.show(text);
+    if (ends) this.endWith('eos');
+    else if (this.filter.met !== undefined) this.endWith('stop');
+    else if (this.room === 0) this.endWith('length');
   }
 
-  private end(): void {
-    const rest = this.finish === 'stop' ? '' : this.filter.push(this.decoder.flush()) + this.filter.flush();
-    if (rest || this.pending.length > 0) {
-      this.text += rest;
-      this.pieces.push({ text: rest, ids: this.pending });
-      this.pending = [];
-    }
-    this.pieces.end();
+  private show(text: string): void {
+    this.text += text;
+    const ids = this.unseen;
+    this.unseen = [];
+    const asked = this.request.topLogprobs !== undefined;
+    const logprobs = asked ? { logprobs: this.logprobs.slice(this.logprobs.length - ids.length) } : {};
+    this.pieces.push({ text, ids, ...logprobs });
   }
 
-  abort(): void {
-    if (this.finish) return;
-    this.finish = 'aborted';
-    this.end();
+  private endWith(finish: FinishReason): void {
+    const rest = finish === 'stop' ? '' : this.filter.push(this.decoder.flush()) + this.filter.flush();
+    if (rest || this.unseen.length > 0) this.show(rest);
+    if (finish === 'stop') this.stopString = this.filter.met;
+    this.close(finish);
   }
 
-  fail(error: unknown): void {
-    if (this.finish) return;
-    this.finish = 'aborted';
+  private close(finish: FinishReason, error?: unknown): void {
+    this.finish = finish;
+    this.endedAt = performance.now();
+    this.stopping.abort();
     this.pieces.end(error);
+    this.onEnd?.();
+  }
+
+  /** Takes a whole answer at once. */
+  answer(found: Pick<Generated, 'ids' | 'text' | 'finish' | 'stopString'>): void {
+    if (this.finish) return;
+    this.firstAt = this.startedAt;
+    this.ids = found.ids;
+    this.unseen = found.ids;
+    this.stopString = found.stopString;
+    this.show(found.text);
+    this.close(found.finish);
+  }
+
+  /** Ends it at once, with what is certain; for the reader also while a pass is running. */
+  abort(): void {
+    if (!this.finish) this.endWith('aborted');
+  }
+
+  /** Ends it; the reader gets the error after what was there before. */
+  fail(error: unknown): void {
+    if (!this.finish) this.close('aborted', error);
   }
 
   result(): Generated {
-    const now = performance.now();
-    const started = this.startedAt || now;
-    const first = this.firstAt || now;
+    const ended = this.endedAt ?? performance.now();
+    const started = this.startedAt ?? ended;
+    const first = this.firstAt ?? ended;
     return {
       text: this.text,
       ids: this.ids,
       finish: this.finish ?? 'aborted',
-      ...(this.filter.met !== undefined ? { stopString: this.filter.met } : {}),
+      ...(this.stopString !== undefined ? { stopString: this.stopString } : {}),
       ...(this.request.topLogprobs !== undefined ? { logprobs: this.logprobs } : {}),
-      promptTokens: this.request.promptIds.length,
+      promptTokens: this.promptTokens,
       cachedTokens: this.cachedTokens,
       queueSeconds: (started - this.askedAt) / 1000,
       prefillSeconds: (first - started) / 1000,
-      decodeSeconds: (now - first) / 1000,
+      decodeSeconds: (ended - first) / 1000,
     };
   }
 }
+
+/** Tokens that end the answer to a request. */
+export const endTokens = (request: GenerationRequest, tokenizer: TextDecoder): ReadonlySet<number> =>
+  new Set([...(request.ignoreEos ? [] : tokenizer.eosIds), ...(request.stopIds ?? [])]);

@@ -8,12 +8,15 @@ export const longestGuess = 4;
 /** What followed the last tokens of `ids` when they last came up before; [] when they did not. */
 export function guessNext(ids: readonly number[], most = longestGuess): number[] {
   const end = ids.length;
-  if (end <= pattern || most < 1) return [];
   const [a, b, c] = [ids[end - 3], ids[end - 2], ids[end - 1]];
   for (let at = end - pattern - 1; at >= 0; at--) {
-    if (ids[at] === a && ids[at + 1] === b && ids[at + 2] === c) {
-      return ids.slice(at + pattern, Math.min(at + pattern + most, end));
+    if (ids[at] !== a || ids[at + 1] !== b || ids[at + 2] !== c) continue;
+    const guess: number[] = [];
+    for (let i = at + pattern; guess.length < most; i++) {
+      // Where it came up so lately that nothing more is known, it goes round.
+      guess.push(i < end ? ids[i]! : guess[i - end]!);
     }
+    return guess;
   }
   return [];
 }

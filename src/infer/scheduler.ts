@@ -1,234 +1,221 @@
 // Several requests on one engine: prompts are taken in by chunks, and between two chunks every request that is past its prompt
 // gets one token, all in one pass (continuous batching, Yu et al. 2022).
 import { usageError } from '../base/index.ts';
-import type { DecodeEngine, Picked } from '../runner/index.ts';
+import type { DecodeEngine } from '../runner/index.ts';
 import type { Job } from './job.ts';
-import { createGuessMeter, guessNext } from './promptLookup.ts';
+import { createPasses, type Totals } from './passes.ts';
 import type { GeneratorStats } from './request.ts';
 import { createSlots } from './slots.ts';
-
-/** Tokens of a prompt in one pass: others wait no longer than that for their next token. */
-const promptChunk = 256;
 
 /** After so long without work the engine makes itself ready for what it has not done yet. */
 const idleMs = 250;
 
+/** In the order of their coming: nobody is overtaken. */
+interface Waiting {
+  job?: Job;
+  /** Needs the engine for itself: begins when no request is running, and nothing else runs meanwhile. */
+  alone?: () => Promise<void>;
+}
+
+/** Work between two passes. */
+interface Change {
+  work(): void;
+  /** Whether a request stands in its way. */
+  waitsFor(job: Job): boolean;
+  settle(error?: unknown): void;
+}
+
+const closedError = () => usageError('the generator was closed');
+
 export function createScheduler(engine: DecodeEngine) {
   const slots = createSlots(engine.slots);
-  const waiting: Job[] = [];
-  const running: Job[] = [];
-  /** What needs the engine for itself, in order. */
-  const exclusive: (() => Promise<void>)[] = [];
-  const meters = new WeakMap<Job, ReturnType<typeof createGuessMeter>>();
-  const totals = { promptTokens: 0, cachedTokens: 0, generatedTokens: 0, prefillSeconds: 0, decodeSeconds: 0 };
-  let driving = false;
+  const totals: Totals = { promptTokens: 0, cachedTokens: 0, generatedTokens: 0, prefillSeconds: 0, decodeSeconds: 0 };
+  const passes = createPasses(engine, slots, totals);
+  const waiting: Waiting[] = [];
+  /** Each has a slot. */
+  let running: Job[] = [];
+  /** The request that has the engine for itself. */
+  let alone: Job | undefined;
+  let changes: Change[] = [];
+  let driving: Promise<void> | undefined;
   let closed = false;
   let warmed = false;
   let idle: ReturnType<typeof setTimeout> | undefined;
 
-  function leave(job: Job): void {
-    const at = running.indexOf(job);
-    if (at >= 0) running.splice(at, 1);
-    if (job.slot) slots.give(job.slot);
-    job.slot = undefined;
+  /** Slots are given back between passes only. */
+  function dropEnded(): void {
+    for (const job of running) if (job.finish) slots.give(job.slot!);
+    running = running.filter((job) => !job.finish);
   }
 
-  function admit(): void {
-    while (waiting.length > 0) {
-      const job = waiting[0]!;
-      const placed = slots.take(job.request.promptIds, job.adapterKey);
-      if (!placed) return;
-      waiting.shift();
-      const { slot, cached, copy } = placed;
-      if (copy) engine.copyPrefix(copy.source.index, slot.index, copy.from, cached);
-      job.slot = slot;
-      job.done = cached;
-      job.cachedTokens = cached;
-      totals.promptTokens += job.request.promptIds.length;
-      totals.cachedTokens += cached;
-      job.started();
-      running.push(job);
-    }
-  }
-
-  /** A token for each job from what the pass gave, in the order of its kept rows. */
-  async function choose(jobs: readonly Job[], picked: readonly Picked[]): Promise<void> {
-    const raw = jobs.some((j) => j.request.topLogprobs !== undefined) ? await engine.raw(32) : undefined;
-    for (const [i, job] of jobs.entries()) {
+  function applyChanges(): void {
+    const jobs = [...running, ...waiting.flatMap((w) => w.job ?? [])];
+    const due = changes.filter((c) => !jobs.some((j) => c.waitsFor(j)));
+    changes = changes.filter((c) => !due.includes(c));
+    for (const change of due) {
       try {
-        const id = await job.choose(picked[i]!, engine.config.vocabSize, () => engine.row(i), raw?.[i]);
-        totals.generatedTokens++;
-        job.take(id);
+        change.work();
+        warmed = false;
+        change.settle();
       } catch (e) {
-        job.fail(e);
+        change.settle(e);
       }
-      if (job.finish) leave(job);
     }
   }
 
-  const options = (jobs: readonly Job[]) => ({
-    k: Math.max(...jobs.map((j) => j.candidates)),
-    ...(jobs.some((j) => j.temperature !== undefined) ? { temperatures: jobs.map((j) => j.temperature ?? 1) } : {}),
-    ...(jobs.some((j) => j.changes) ? { changes: jobs.map((j) => j.changes) } : {}),
-  });
-
-  async function promptPass(job: Job): Promise<void> {
-    const { promptIds } = job.request;
-    const slot = job.slot!;
-    const part = promptIds.slice(job.done, job.done + promptChunk);
-    const pass = { first: slot.index, pasts: [job.done], ids: [part], adapters: [job.use] };
-    const last = job.done + part.length === promptIds.length;
-    const begun = performance.now();
-    const picked = last
-      ? await engine.pick({ ...pass, keep: [part.length - 1] }, options([job]))
-      : await engine.extend(pass);
-    job.done += part.length;
-    slot.tokens.push(...part);
-    totals.prefillSeconds += (performance.now() - begun) / 1000;
-    if (picked) await choose([job], picked);
-  }
-
-  /** One request alone may guess ahead. @returns false when there is nothing to guess. */
-  async function guessPass(job: Job): Promise<boolean> {
-    if (!job.maySpeculate || job.room < 2) return false;
-    const meter = meters.get(job) ?? createGuessMeter();
-    meters.set(job, meter);
-    if (!meter.wanted()) return false;
-    const slot = job.slot!;
-    const guesses = guessNext(job.tokens).slice(0, Math.min(job.room - 1, engine.capacity - slot.tokens.length - 1));
-    if (guesses.length === 0) return false;
-    const ids = [job.ids.at(-1)!, ...guesses];
-    const rows = ids.map((_, i) => i);
-    const same = options([job]);
-    const picked = await engine.pick(
-      { first: slot.index, pasts: [slot.tokens.length], ids: [ids], adapters: [job.use], keep: rows, narrow: true },
-      { ...same, ...(same.temperatures ? { temperatures: rows.map(() => same.temperatures![0]!) } : {}) },
-    );
-    let kept = 0;
-    for (const i of rows) {
-      slot.tokens.push(ids[i]!);
-      const id = await job.choose(picked[i]!, engine.config.vocabSize, () => engine.row(i));
-      totals.generatedTokens++;
-      job.take(id);
-      if (job.finish || id !== guesses[i]) break;
-      kept++;
+  /** Gives slots to those who wait, as long as there are any. */
+  function admit(): void {
+    for (let next = waiting[0]; next?.job && !next.alone; next = waiting[0]) {
+      const { job } = next;
+      const slot = slots.take(job.tokens, job.adapterKey);
+      if (!slot) return;
+      waiting.shift();
+      running.push(job);
+      job.slot = slot;
+      job.cachedTokens = slot.tokens.length;
+      totals.promptTokens += job.promptTokens;
+      totals.cachedTokens += slot.tokens.length;
+      job.started();
+      attempt([job], () => passes.lend(job));
     }
-    meter.note(kept);
-    if (job.finish) leave(job);
-    return true;
   }
 
-  async function tokenPass(jobs: readonly Job[]): Promise<void> {
+  /** When the engine fails, those in the pass cannot go on, nor trust what their slots hold. */
+  function failed(jobs: readonly Job[], error: unknown): void {
+    for (const job of jobs) {
+      if (job.slot) job.slot.tokens = [];
+      job.fail(error);
+    }
+  }
+
+  function attempt(jobs: readonly Job[], work: () => void): void {
+    try {
+      work();
+    } catch (e) {
+      failed(jobs, e);
+    }
+  }
+
+  async function pass(jobs: readonly Job[], seconds: 'prefillSeconds' | 'decodeSeconds', work: () => Promise<void>) {
     const begun = performance.now();
     try {
-      if (jobs.length === 1 && (await guessPass(jobs[0]!))) return;
-      const sorted = [...jobs].sort((a, b) => a.slot!.index - b.slot!.index);
-      const first = sorted[0]!.slot!.index;
-      const span = slots.all.slice(first, sorted.at(-1)!.slot!.index + 1);
-      const bySlot = new Map(sorted.map((j) => [j.slot!.index, j]));
-      // Slots in between take part without a token of theirs: what the pass writes lies behind what they hold.
-      const pasts = span.map((s) => Math.min(s.tokens.length, engine.capacity - 1));
-      for (const s of span) if (!bySlot.has(s.index)) s.tokens.length = Math.min(s.tokens.length, engine.capacity - 1);
-      const picked = await engine.pick(
-        {
-          first,
-          pasts,
-          ids: span.map((s) => [bySlot.get(s.index)?.ids.at(-1) ?? 0]),
-          adapters: span.map((s) => bySlot.get(s.index)?.use),
-          keep: sorted.map((j) => j.slot!.index - first),
-        },
-        options(sorted),
-      );
-      for (const j of sorted) j.slot!.tokens.push(j.ids.at(-1)!);
-      await choose(sorted, picked);
-    } finally {
-      totals.decodeSeconds += (performance.now() - begun) / 1000;
+      await work();
+    } catch (e) {
+      failed(jobs, e);
     }
+    totals[seconds] += (performance.now() - begun) / 1000;
+    dropEnded();
   }
 
-  function dropCancelled(): void {
-    for (const job of [...running, ...waiting]) {
-      if (!job.cancelled) continue;
-      job.abort();
-      leave(job);
-      const at = waiting.indexOf(job);
-      if (at >= 0) waiting.splice(at, 1);
+  async function runAlone({ job, alone: work }: Waiting): Promise<void> {
+    alone = job;
+    job?.started();
+    if (job) totals.promptTokens += job.promptTokens;
+    const before = performance.now();
+    try {
+      await work!();
+    } catch (e) {
+      job?.fail(e);
+    } finally {
+      alone = undefined;
     }
+    if (job) totals.decodeSeconds += (performance.now() - before) / 1000;
+  }
+
+  /** Whose prompt is next. What others have computed since it came may have left nothing of it to do. */
+  function nextPrompt(): Job | undefined {
+    for (const job of running) {
+      if (!job.finish && job.pending > 1) attempt([job], () => passes.lend(job));
+      if (!job.finish && job.pending > 1) return job;
+    }
+    return undefined;
   }
 
   async function turn(): Promise<void> {
-    dropCancelled();
-    if (exclusive.length > 0 && running.length === 0) {
-      await exclusive.shift()!();
-      return;
-    }
-    // Who waits for the engine alone is not overtaken for ever.
-    if (exclusive.length === 0) admit();
-    const prompt = running.find((j) => j.done < j.request.promptIds.length);
-    if (prompt) await promptPass(prompt);
-    dropCancelled();
-    const ready = running.filter((j) => j.done === j.request.promptIds.length && j.ids.length > 0);
-    if (ready.length > 0) await tokenPass(ready);
+    dropEnded();
+    applyChanges();
+    admit();
+    if (running.length === 0 && waiting[0]?.alone) return runAlone(waiting.shift()!);
+    const prompt = nextPrompt();
+    if (prompt) await pass([prompt], 'prefillSeconds', () => passes.prompt(prompt));
+    dropEnded();
+    const ready = running.filter((j) => j.pending === 1);
+    if (ready.length === 0) return;
+    await pass(ready, 'decodeSeconds', async () => {
+      if (ready.length === 1 && (await passes.guess(ready[0]!))) return;
+      if (ready.length > 1) passes.gather(running);
+      await passes.tokens(ready);
+    });
   }
 
   async function drive(): Promise<void> {
-    if (driving) return;
-    driving = true;
     clearTimeout(idle);
-    try {
-      while (!closed && (waiting.length > 0 || running.length > 0 || exclusive.length > 0)) {
-        try {
-          await turn();
-        } catch (e) {
-          // The engine's own failure: whoever was in the pass cannot go on, nor trust what its slot holds.
-          for (const job of [...running]) {
-            job.slot!.tokens = [];
-            job.fail(e);
-            leave(job);
-          }
-        }
+    // Requests that are made together start together.
+    await undefined;
+    while (waiting.length > 0 || running.length > 0 || changes.length > 0) {
+      try {
+        await turn();
+      } catch (e) {
+        // Not the engine's failure but a mistake of ours: better no answer than none for ever.
+        const all = [...running, ...waiting.flatMap((w) => w.job ?? [])];
+        waiting.length = 0;
+        failed(all, e);
       }
-    } finally {
-      driving = false;
     }
+    driving = undefined;
     if (warmed || closed) return;
     idle = setTimeout(() => {
       warmed = true;
-      runAlone(() => engine.warm()).catch(() => {});
+      waiting.push({ alone: () => engine.warm().catch(() => {}) });
+      start();
     }, idleMs);
-    idle.unref();
+    // A browser has numbers.
+    (idle as { unref?(): void }).unref?.();
   }
 
-  /** Runs something when no request is running; requests wait meanwhile. */
-  function runAlone<T>(work: () => Promise<T> | T): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      exclusive.push(async () => {
-        try {
-          resolve(await work());
-        } catch (e) {
-          reject(e);
-        }
-      });
-      void drive();
-    });
+  function start(): void {
+    driving ??= drive();
   }
 
   return {
     slots,
     totals,
-    add(job: Job): void {
-      if (closed) throw usageError('the generator was closed');
-      waiting.push(job);
-      void drive();
+    /** @param work what the request has the engine for itself for; else it gets a slot. @throws HuacayaError USAGE when closed. */
+    add(job: Job, work?: () => Promise<void>): void {
+      if (closed) throw closedError();
+      waiting.push(work ? { job, alone: work } : { job });
+      start();
     },
-    /** Looks again at who has left. */
-    wake: () => void drive(),
-    runAlone,
-    counts: (): Pick<GeneratorStats, 'running' | 'waiting'> => ({ running: running.length, waiting: waiting.length }),
-    close(): void {
+    /** Ends a request, unless it has ended. Who has the engine alone may still give what was found so far. */
+    cancel(job: Job): void {
+      const at = waiting.findIndex((w) => w.job === job);
+      if (at >= 0) waiting.splice(at, 1);
+      if (job === alone) job.stopping.abort();
+      else job.abort();
+    },
+    /** Does something between two passes, once no request that was there before stands in its way. */
+    change(work: () => void, waitsFor: (job: Job) => boolean = () => false): Promise<void> {
+      if (closed) return Promise.reject(closedError());
+      return new Promise((resolve, reject) => {
+        changes.push({ work, waitsFor, settle: (e) => (e === undefined ? resolve() : reject(e)) });
+        start();
+      });
+    },
+    counts: (): Pick<GeneratorStats, 'running' | 'waiting'> => ({
+      running: running.filter((j) => !j.finish).length + (alone && !alone.finish ? 1 : 0),
+      waiting: waiting.filter((w) => w.job).length,
+    }),
+    /** Ends all requests at once. Resolves when the engine is at rest. */
+    close(): Promise<void> {
       closed = true;
       clearTimeout(idle);
-      for (const job of [...running, ...waiting]) job.abort();
+      for (const { job } of waiting) job?.abort();
+      waiting.length = 0;
+      for (const job of running) job.abort();
+      alone?.abort();
+      for (const change of changes) change.settle(closedError());
+      changes = [];
+      return driving ?? Promise.resolve();
     },
   };
 }

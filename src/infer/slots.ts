@@ -5,19 +5,18 @@ export interface Slot {
   readonly index: number;
   /** Tokens whose keys and values it holds. */
   tokens: number[];
-  /** The adapter that they were computed with; '' for none. */
+  /** What they were computed with; '' for no adapter. */
   adapter: string;
   busy: boolean;
   /** When it was last given back, as a counter. */
   used: number;
 }
 
-export interface Placement {
-  slot: Slot;
-  /** First tokens of the prompt that are there, perhaps after copying. */
-  cached: number;
-  /** Where [from, cached) is to be copied from. */
-  copy?: { source: Slot; from: number };
+/** Keys and values of tokens [from, to) that another slot has. */
+export interface Loan {
+  source: Slot;
+  from: number;
+  to: number;
 }
 
 /** Copying is worth it from so many tokens on. */
@@ -29,6 +28,14 @@ const commonPrefix = (a: readonly number[], b: readonly number[], most: number) 
   return n;
 };
 
+/** The first of the smallest by the first key, then the second, ... */
+const least = <T>(items: readonly T[], keys: (item: T) => readonly number[]): T | undefined =>
+  [...items].sort((a, b) => {
+    const [x, y] = [keys(a), keys(b)];
+    const at = x.findIndex((key, i) => key !== y[i]);
+    return at < 0 ? 0 : x[at]! - y[at]!;
+  })[0];
+
 export function createSlots(count: number) {
   const slots: Slot[] = Array.from({ length: count }, (_, index) => ({
     index,
@@ -38,54 +45,73 @@ export function createSlots(count: number) {
     used: 0,
   }));
   let clock = 0;
+  // The last token of a prompt is always computed: its logits are wanted.
+  const shared = (s: Slot, prompt: readonly number[], adapter: string) =>
+    s.adapter === adapter ? commonPrefix(s.tokens, prompt, prompt.length - 1) : 0;
+  /** How many rows more a pass over all busy slots would have: it takes those between them along. */
+  const growth = (s: Slot) => {
+    const busy = slots.filter((b) => b.busy);
+    if (busy.length === 0) return 0;
+    return Math.max(0, busy[0]!.index - s.index, s.index - busy.at(-1)!.index);
+  };
+
   return {
     all: slots as readonly Slot[],
-    /** Takes a free slot for a prompt; undefined when there is none. The last token is always computed: its logits are wanted. */
-    take(prompt: readonly number[], adapter: string): Placement | undefined {
-      const shared = (s: Slot) => (s.adapter === adapter ? commonPrefix(s.tokens, prompt, prompt.length - 1) : 0);
+    /** Takes a free slot for a prompt; its `tokens` are then what it holds of it. Undefined when all are busy. */
+    take(prompt: readonly number[], adapter: string): Slot | undefined {
       const free = slots.filter((s) => !s.busy);
-      if (free.length === 0) return undefined;
-      // The longest common beginning; else the slot whose tokens were used longest ago, low ones first.
-      let slot = free[0]!;
-      let cached = shared(slot);
-      for (const s of free.slice(1)) {
-        const n = shared(s);
-        const emptier =
-          n === cached &&
-          cached === 0 &&
-          (s.tokens.length === 0 ? -1 : s.used) < (slot.tokens.length === 0 ? -1 : slot.used);
-        if (n > cached || emptier) [slot, cached] = [s, n];
-      }
-      let copy: Placement['copy'];
-      for (const source of slots) {
-        const n = source === slot ? 0 : shared(source);
-        if (n < cached + worthCopying || (copy && n <= commonPrefix(copy.source.tokens, prompt, prompt.length - 1)))
-          continue;
-        copy = { source, from: cached };
-      }
-      // A slot that holds much is better kept when its beginning can be had from another one, or is short.
-      if (copy) {
-        const spare = free
-          .filter((s) => s !== copy!.source)
-          .sort((a, b) => a.tokens.length - b.tokens.length || a.index - b.index)[0];
-        if (spare && spare !== slot && spare.tokens.length === 0) {
-          slot = spare;
-          copy = { source: copy.source, from: 0 };
-        }
-        cached = shared(copy.source);
-      }
-      slot.busy = true;
+      const longest = least(free, (s) => [-shared(s, prompt, adapter), s.tokens.length]);
+      if (!longest) return undefined;
+      const kept = shared(longest, prompt, adapter);
+      // A slot that would lose more than it keeps is better left as it is: what it has of the prompt can be borrowed.
+      const goesOn = kept > 0 && longest.tokens.length - kept <= kept;
+      const others = kept >= worthCopying && free.length > 1 ? free.filter((s) => s !== longest) : free;
+      const slot = goesOn
+        ? longest
+        : least(others, (s) => [growth(s), s.tokens.length === 0 ? 0 : 1, s.used, s.index])!;
+      slot.tokens = prompt.slice(0, shared(slot, prompt, adapter));
       slot.adapter = adapter;
-      slot.tokens = prompt.slice(0, cached);
-      return { slot, cached, ...(copy ? { copy } : {}) };
+      slot.busy = true;
+      return slot;
+    },
+    /** What a slot that holds the beginning of a prompt may get from another one, if that is worth it: it counts as got. */
+    borrow(slot: Slot, prompt: readonly number[]): Loan | undefined {
+      const from = slot.tokens.length;
+      const others = slots.filter((s) => s !== slot);
+      const source = least(others, (s) => [-shared(s, prompt, slot.adapter)]);
+      const to = source ? shared(source, prompt, slot.adapter) : 0;
+      if (!source || to < from + worthCopying) return undefined;
+      slot.tokens = prompt.slice(0, to);
+      return { source, from, to };
     },
     give(slot: Slot): void {
       slot.busy = false;
       slot.used = ++clock;
     },
+    /**
+     * Free slots between busy ones cost as much as those. Where there are many, says which busy slots are to be moved to
+     * which free ones.
+     */
+    gather(): [from: Slot, to: Slot][] {
+      const busy = slots.filter((s) => s.busy);
+      const holes = busy.length === 0 ? 0 : busy.at(-1)!.index - busy[0]!.index + 1 - busy.length;
+      if (holes < 2 || 2 * holes <= busy.length) return [];
+      const windows = slots.slice(0, count - busy.length + 1).map((s) => slots.slice(s.index, s.index + busy.length));
+      const inside = least(windows, (w) => [w.filter((s) => !s.busy).length, Math.max(...w.map((s) => s.used))])!;
+      const room = inside.filter((s) => !s.busy);
+      return busy.filter((s) => !inside.includes(s)).map((from, i) => [from, room[i]!]);
+    },
+    /** `to` is now what `from` was; its content was copied. */
+    move(from: Slot, to: Slot): void {
+      Object.assign(to, { tokens: [...from.tokens], adapter: from.adapter, busy: true });
+      // The copy that stays is the first to go.
+      Object.assign(from, { busy: false, used: 0 });
+    },
     /** What was computed with an adapter is worth nothing once it is gone. */
     forget(isGone: (adapter: string) => boolean): void {
-      for (const s of slots) if (!s.busy && isGone(s.adapter)) s.tokens = [];
+      for (const s of slots) if (isGone(s.adapter)) s.tokens = [];
     },
   };
 }
+
+export type Slots = ReturnType<typeof createSlots>;

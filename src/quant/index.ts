@@ -1,11 +1,6 @@
-export {
-  type NBitsCodes,
-  nBitsBlock,
-  nBitsShape,
-  nBitsWidth,
-  packBits4,
-  packBits8,
-} from './nBits.ts';
+export { floatArrayToHalf } from './half.ts';
+export { type NBitsCodes, nBitsBlock, nBitsShape, nBitsWidth } from './nBits.ts';
+export { emptyNBits, packNBits, packRows } from './packNBits.ts';
 export {
   type Basis,
   type BasisOptions,

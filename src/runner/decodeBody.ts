@@ -2,7 +2,6 @@
 // caches, and the final hidden states of the rows that logits are wanted for.
 import {
   add,
-  appendBlockMeans,
   cachedAttention,
   concat,
   embedTokens,
@@ -16,6 +15,7 @@ import {
   nf4Linear,
   type Program,
   program,
+  reshape,
   rmsNorm,
   silu,
   split,
@@ -44,7 +44,7 @@ export function groupShape(c: LlamaConfig, group: Group): { out: number; in: num
 
 /**
  * What products are computed with. float and nf4: matrices as a resident model has them. bits4, bits8: few rows at a time,
- * weights read as fast as memory gives them. rows8: many rows at a time, in 8-bit products with a scale for each row and
+ * weights read as fast as memory gives them; bits8 with activations in 15 bits, so that answers are those of float. rows8: many rows at a time, in 8-bit products with a scale for each row and
  * each column; what goes in is rotated in blocks, so that outliers do not spoil a row.
  */
 export type BodyKind = 'float' | 'nf4' | 'bits4' | 'bits8' | 'rows8';
@@ -57,7 +57,8 @@ export function nBitsInput(c: { bits: 4 | 8; out: number; in: number }, name: st
     zeroPoints: input(`${name}.zeroPoints`, shape.zeroPoints, 'uint8'),
     bits: c.bits,
     block: nBitsBlock,
-    in: nBitsWidth(c.bits, c.in),
+    in: nBitsWidth(c.in),
+    means: true,
   };
 }
 
@@ -102,7 +103,7 @@ function frozen(c: LlamaConfig, kind: BodyKind, ids: Value): Product {
       const bits = kind === 'bits4' ? 4 : 8;
       return (layer, group, x) => {
         const matrix = nBitsInput({ bits, ...groupShape(c, group) }, `${layer}.${group}`);
-        return nBitsLinear(bits === 4 ? appendBlockMeans(x, nBitsBlock) : x, matrix);
+        return nBitsLinear(x, matrix, { fine: kind === 'bits8' });
       };
     }
     case 'rows8':
@@ -173,12 +174,16 @@ export function bodyProgram(c: LlamaConfig, kind: BodyKind, adaptedGroups: Reado
     const [gate, up] = split(gateUp, [c.intermediateSize, c.intermediateSize]) as [Value, Value];
     x = add(x, product(layer, 'down', mul(silu(gate), up)));
   }
-  const kept = gatherRows(joinRows(x), input('keep', ['kept'], 'int64'));
+  // As a batch of one: [1, kept, hidden].
+  const kept = reshape(gatherRows(joinRows(x), input('keep', ['kept'], 'int64')), [1, 'kept', c.hiddenSize]);
   const hidden = norm(kept, 'finalNorm');
-  const logits =
+  const head = () =>
     kind === 'float' || kind === 'nf4'
       ? matmul(hidden, input('head.w', [c.vocabSize, c.hiddenSize]), { transB: true })
-      : nBitsLinear(hidden, nBitsInput({ bits: 8, out: c.vocabSize, in: c.hiddenSize }, 'head'));
+      : nBitsLinear(hidden, nBitsInput({ bits: 8, out: c.vocabSize, in: c.hiddenSize }, 'head'), {
+          fine: kind === 'bits8',
+        });
+  const logits = reshape(head(), ['kept', c.vocabSize]);
   const { values, indices } = topK(logits, bestCount(c));
   return program(`decode.${kind}`, { logits, best: concat([values, toFloat(indices)], 1), ...outputs });
 }

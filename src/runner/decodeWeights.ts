@@ -1,7 +1,7 @@
 // The weights of `decodeBody.ts` in the forms that are made for generation, as constants in files: kernels pack constants for
 // themselves, and what they do not pack is mapped and shared between processes.
-import { createBreather, floatToHalf, HuacayaError } from '../base/index.ts';
-import { type ConstantFile, type HostArray, type Runtime, type View, view } from '../engine/index.ts';
+import { createBreather, HuacayaError } from '../base/index.ts';
+import { type ConstantFile, type Runtime, type View, view } from '../engine/index.ts';
 import {
   input,
   type Program,
@@ -13,7 +13,16 @@ import {
   type Value,
 } from '../graph/index.ts';
 import { type LlamaConfig, moduleShape, type WeightRole, type WeightSource } from '../models/index.ts';
-import { blockFor, hadamard, nBitsBlock, nBitsShape, packBits4, packBits8 } from '../quant/index.ts';
+import {
+  blockFor,
+  emptyNBits,
+  floatArrayToHalf,
+  hadamard,
+  type NBitsCodes,
+  nBitsBlock,
+  nBitsShape,
+  packRows,
+} from '../quant/index.ts';
 import { type Group, groupNames, groupShape, groups } from './decodeBody.ts';
 
 /** Each is all that a body needs: matrices in 4 or 8 bits and the head, or matrices for many rows at a time. */
@@ -70,25 +79,43 @@ export function requireBlocks32(c: LlamaConfig): void {
   }
 }
 
-/** The matrices of a group, one below the other: [out, in]. */
-async function readGroup(weights: WeightSource, c: LlamaConfig, layer: number, group: Group): Promise<Float32Array> {
-  const { out, in: width } = groupShape(c, group);
-  const whole = new Float32Array(out * width);
-  let at = 0;
-  for (const module of groups[group]) {
-    whole.set(await weights.read({ kind: 'projection', layer, module }), at);
-    at += moduleShape(c, module).out * width;
+/** Numbers that are copied or converted before the event loop gets its turn: a few milliseconds. */
+const chunkNumbers = 1 << 17;
+
+/** Parts of a matrix [rows, width], each with the index of its first row. */
+function* rowChunks(matrix: Float32Array, width: number): Generator<{ first: number; part: Float32Array }> {
+  const rows = Math.max(1, Math.floor(chunkNumbers / width));
+  for (let first = 0; first * width < matrix.length; first += rows) {
+    yield { first, part: matrix.subarray(first * width, (first + rows) * width) };
   }
-  return whole;
 }
 
-/** Rows of a vocabulary table that are converted at a time. */
-const tableChunk = 2048;
+/** The matrices of a group by parts, as if they lay one below the other. */
+async function* groupRows(weights: WeightSource, c: LlamaConfig, layer: number, group: Group) {
+  const breathe = createBreather();
+  const { in: width } = groupShape(c, group);
+  let row = 0;
+  for (const module of groups[group]) {
+    const matrix = await weights.read({ kind: 'projection', layer, module });
+    for (const { first, part } of rowChunks(matrix, width)) {
+      yield { first: row + first, part };
+      await breathe();
+    }
+    row += moduleShape(c, module).out;
+  }
+}
 
-async function* tableChunks(o: DecodeWeightsOptions, kind: 'embedding' | 'head') {
-  for (let first = 0; first < o.config.vocabSize; first += tableChunk) {
-    const last = Math.min(first + tableChunk, o.config.vocabSize);
-    yield { first, rows: last - first, data: await o.weights.read({ kind }, [first, last]) };
+/** Rows of a vocabulary table by parts. */
+async function* tableRows(o: DecodeWeightsOptions, kind: 'embedding' | 'head') {
+  const breathe = createBreather();
+  const { vocabSize, hiddenSize } = o.config;
+  const most = Math.max(1, Math.floor((8 * chunkNumbers) / hiddenSize));
+  for (let at = 0; at < vocabSize; at += most) {
+    const rows = await o.weights.read({ kind }, [at, Math.min(at + most, vocabSize)]);
+    for (const { first, part } of rowChunks(rows, hiddenSize)) {
+      yield { first: at + first, part };
+      await breathe();
+    }
   }
 }
 
@@ -97,7 +124,7 @@ export async function decodeConstants(o: DecodeWeightsOptions, file: DecodeFile)
   const { runtime, config: c } = o;
   if (file !== 'rows8') requireBlocks32(c);
   const programs = file === 'rows8' ? groupNames.map((g) => toOnnx(rowsProgram(c, g))) : [];
-  const recipe: DecodeRecipe = { version: 2, file, config: c, programs };
+  const recipe: DecodeRecipe = { version: 3, file, config: c, programs };
   const kept = await o.store.find(recipe);
   if (kept) return kept;
   const views = new Map<string, View>();
@@ -124,7 +151,9 @@ async function makeRows(o: DecodeWeightsOptions, views: Map<string, View>): Prom
   }
   for (let layer = 0; layer < c.layers; layer++) {
     for (const { group, out, width, compiled, rotation } of made) {
-      const weight = view(runtime.upload(await readGroup(weights, c, layer, group)), [out, width]);
+      const whole = new Float32Array(out * width);
+      for await (const { first, part } of groupRows(weights, c, layer, group)) whole.set(part, first * width);
+      const weight = view(runtime.upload(whole), [out, width]);
       const w = view(runtime.alloc('int8', out * width), [width, out]);
       const scale = view(runtime.alloc('float32', out), [out]);
       runtime.run(compiled, { weight, rotation }, { w, scale });
@@ -142,12 +171,12 @@ async function makeRows(o: DecodeWeightsOptions, views: Map<string, View>): Prom
 }
 
 /** The embedding in half precision, and the norms. */
-async function makePlain({ runtime, config: c, weights, ...o }: DecodeWeightsOptions, views: Map<string, View>) {
-  const breathe = createBreather();
+async function makePlain(o: DecodeWeightsOptions, views: Map<string, View>) {
+  const { runtime, config: c, weights } = o;
   const table = new Uint16Array(c.vocabSize * c.hiddenSize);
-  for await (const { first, data } of tableChunks({ runtime, config: c, weights, ...o }, 'embedding')) {
-    table.set(Uint16Array.from(data, floatToHalf), first * c.hiddenSize);
-    await breathe();
+  for await (const { first, part } of tableRows(o, 'embedding')) {
+    const at = first * c.hiddenSize;
+    floatArrayToHalf(part, table.subarray(at, at + part.length));
   }
   views.set('embedding', view(runtime.upload(table), [c.vocabSize, c.hiddenSize]));
   const norm = async (name: string, role: WeightRole) => {
@@ -159,45 +188,35 @@ async function makePlain({ runtime, config: c, weights, ...o }: DecodeWeightsOpt
   await norm('finalNorm', { kind: 'finalNorm' });
 }
 
-/** The output head in 8 bits: in 4 it would cost ten percent of perplexity (SmolLM2-135M). */
-async function makeHead(o: DecodeWeightsOptions, views: Map<string, View>): Promise<void> {
-  const { runtime, config: c } = o;
-  const breathe = createBreather();
-  const shape = nBitsShape(8, c.vocabSize, c.hiddenSize);
-  const size = (s: readonly number[]) => s.reduce((a, b) => a * b, 1);
-  const head = {
-    codes: new Uint8Array(size(shape.codes)),
-    scales: new Float32Array(size(shape.scales)),
-    zeroPoints: new Uint8Array(size(shape.zeroPoints)),
-  };
-  for await (const { first, rows, data } of tableChunks(o, c.tiedHead ? 'embedding' : 'head')) {
-    const packed = packBits8(data, rows, c.hiddenSize);
-    head.codes.set(packed.codes, first * c.hiddenSize);
-    head.scales.set(packed.scales, (first * c.hiddenSize) / nBitsBlock);
-    head.zeroPoints.set(packed.zeroPoints, (first * c.hiddenSize) / nBitsBlock);
-    await breathe();
-  }
-  for (const part of ['codes', 'scales', 'zeroPoints'] as const) {
-    views.set(`head.${part}`, view(runtime.upload(head[part]), shape[part]));
+/** Packs a matrix that comes by parts, and puts it on the device. */
+async function pack(
+  { runtime }: DecodeWeightsOptions,
+  views: Map<string, View>,
+  name: string,
+  { bits, out, width }: { bits: 4 | 8; out: number; width: number },
+  parts: AsyncIterable<{ first: number; part: Float32Array }>,
+): Promise<void> {
+  const made = emptyNBits(bits, out, width);
+  for await (const { first, part } of parts) packRows(bits, part, width, made, first);
+  const shape = nBitsShape(bits, out, width);
+  for (const part of Object.keys(made) as (keyof NBitsCodes)[]) {
+    views.set(`${name}.${part}`, view(runtime.upload(made[part]), shape[part]));
   }
 }
 
+/** The output head in 8 bits: in 4 it would cost ten percent of perplexity (SmolLM2-135M). */
+async function makeHead(o: DecodeWeightsOptions, views: Map<string, View>): Promise<void> {
+  const { vocabSize, hiddenSize, tiedHead } = o.config;
+  const parts = tableRows(o, tiedHead ? 'embedding' : 'head');
+  await pack(o, views, 'head', { bits: 8, out: vocabSize, width: hiddenSize }, parts);
+}
+
 async function makeDecode(o: DecodeWeightsOptions, views: Map<string, View>, bits: 4 | 8): Promise<void> {
-  const { runtime, config: c, weights } = o;
-  const breathe = createBreather();
-  const put = (name: string, data: HostArray, shape: readonly number[]) => {
-    views.set(name, view(runtime.upload(data), shape));
-  };
+  const { config: c, weights } = o;
   for (let layer = 0; layer < c.layers; layer++) {
     for (const group of groupNames) {
       const { out, in: width } = groupShape(c, group);
-      const weight = await readGroup(weights, c, layer, group);
-      const packed = (bits === 4 ? packBits4 : packBits8)(weight, out, width);
-      const shape = nBitsShape(bits, out, width);
-      for (const part of ['codes', 'scales', 'zeroPoints'] as const) {
-        put(`${layer}.${group}.${part}`, packed[part], shape[part]);
-      }
-      await breathe();
+      await pack(o, views, `${layer}.${group}`, { bits, out, width }, groupRows(weights, c, layer, group));
     }
     o.onProgress?.((layer + 1) / c.layers);
   }

@@ -54,14 +54,12 @@ export const referenceDecodeOps: Readonly<Record<string, ReferenceOp>> = {
   nBitsLinear: ({ inputs: [x, codes, scales, points], attrs }) => {
     const [out, inner] = [Number(attrs.out), Number(attrs.in)];
     const w = expandedNBits(codes!, scales!, points!, Number(attrs.bits), [out, inner]);
-    const dot = (row: number[], o: number) => sum(row.map((v, i) => v * at(w, [o, i])));
-    return [mapRows(x!, (row) => Array.from({ length: out }, (_, o) => dot(row, o)))];
-  },
-
-  appendBlockMeans: ({ inputs: [x], attrs }) => {
     const block = Number(attrs.block);
     const mean = (row: number[], b: number) => sum(row.slice(b * block, (b + 1) * block)) / block;
-    return [mapRows(x!, (row) => [...row, ...Array.from({ length: row.length / block }, (_, b) => mean(row, b))])];
+    const seen = (row: number[]) =>
+      attrs.means ? [...row, ...Array.from({ length: row.length / block }, (_, b) => mean(row, b))] : row;
+    const dot = (row: number[], o: number) => sum(row.map((v, i) => v * at(w, [o, i])));
+    return [mapRows(x!, (row) => Array.from({ length: out }, (_, o) => dot(seen(row), o)))];
   },
 
   cachedAttention: ({ inputs, attrs, shapes: [shape] }) => {

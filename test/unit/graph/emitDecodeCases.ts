@@ -1,7 +1,6 @@
 // The cases of the ops that only generation needs: see emitCases.ts.
 import {
   adjustLogits,
-  appendBlockMeans,
   type CachedAttention,
   cachedAttention,
   type DType,
@@ -131,26 +130,26 @@ export const emitDecodeCases: Readonly<Record<string, EmitCase>> = {
   nBitsLinear: {
     make(s, n) {
       const rows = wholeRows(s, 'rows', [symbol(s, 'n', n), 64]);
-      const withMeans = wholeRows(s, 'withMeans', [2, 'n', 68]);
+      const deep = wholeRows(s, 'deep', [2, 'n', 64]);
+      // Equal numbers, so that the means are whole too.
+      const even = counted(s, 'even', [2, 'n', 64], 'float32', 3, 0);
+      const fine = s.constant('fine', [2, 'n', 64]);
       const narrow = wholeRows(s, 'narrow', ['n', 1, 20]);
       return {
         four: nBitsLinear(rows, nBits(s, 'four', { out: 5, in: 64, bits: 4, block: 16 })),
         eight: nBitsLinear(rows, nBits(s, 'eight', { out: 33, in: 64, bits: 8, block: 32 })),
         wide: nBitsLinear(rows, nBits(s, 'wide', { out: 1, in: 64, bits: 4, block: 64 })),
-        // 68 columns are three blocks of 32: half a byte of the zero points is left over, as are 28 codes.
-        fourMeans: nBitsLinear(withMeans, nBits(s, 'fourMeans', { out: 16, in: 68, bits: 4, block: 32 })),
-        eightMeans: nBitsLinear(withMeans, nBits(s, 'eightMeans', { out: 7, in: 68, bits: 8, block: 16 })),
+        // 66 columns are three blocks of 32: half a byte of the zero points is left over, as are 30 codes.
+        fourMeans: nBitsLinear(even, nBits(s, 'fourMeans', { out: 16, in: 66, bits: 4, block: 32, means: true })),
+        eightMeans: nBitsLinear(even, nBits(s, 'eightMeans', { out: 7, in: 68, bits: 8, block: 16, means: true })),
+        eightDeep: nBitsLinear(deep, nBits(s, 'eightDeep', { out: 7, in: 64, bits: 8, block: 16 })),
+        eightFine: nBitsLinear(fine, nBits(s, 'eightFine', { out: 7, in: 66, bits: 8, block: 32, means: true }), {
+          fine: true,
+        }),
+        fourFine: nBitsLinear(fine, nBits(s, 'fourFine', { out: 5, in: 64, bits: 4, block: 16 }), { fine: true }),
         fourNarrow: nBitsLinear(narrow, nBits(s, 'fourNarrow', { out: 6, in: 20, bits: 4, block: 128 })),
         eightNarrow: nBitsLinear(narrow, nBits(s, 'eightNarrow', { out: 6, in: 20, bits: 8, block: 32 })),
       };
-    },
-  },
-
-  appendBlockMeans: {
-    make(s, n) {
-      const x = s.constant('x', [2, symbol(s, 'n', n), 24]);
-      const row = s.constant('row', ['n', 1, 6]);
-      return { small: appendBlockMeans(x, 3), whole: appendBlockMeans(x, 24), same: appendBlockMeans(row, 1) };
     },
   },
 

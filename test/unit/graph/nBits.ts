@@ -4,7 +4,11 @@ import type { Scene } from '../../helpers/scene.ts';
 import { mapRows } from '../../helpers/tensor.ts';
 
 /** Codes and zero points are any bytes, those that stand for no column included. */
-export function nBits(s: Scene, name: string, m: { out: number; in: number; bits: 4 | 8; block: number }): NBitsMatrix {
+export function nBits(
+  s: Scene,
+  name: string,
+  m: { out: number; in: number; bits: 4 | 8; block: number; means?: boolean },
+): NBitsMatrix {
   const blocks = Math.ceil(m.in / m.block);
   const bytes = (part: string, shape: Shape) => {
     s.indices(`${name}.${part}`, shape, 256);
@@ -17,6 +21,7 @@ export function nBits(s: Scene, name: string, m: { out: number; in: number; bits
     bits: m.bits,
     block: m.block,
     in: m.in,
+    means: m.means ?? false,
   };
 }
 

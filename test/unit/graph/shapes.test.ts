@@ -5,7 +5,6 @@ import {
   add,
   addmm,
   adjustLogits,
-  appendBlockMeans,
   cachedAttention,
   causalMask,
   concat,
@@ -95,6 +94,7 @@ const nBits = (wrong: { codes?: Dim[]; scales?: Dim[]; zeroPoints?: Dim[]; bits?
   bits: wrong.bits ?? (4 as const),
   block: 32,
   in: 72,
+  means: false,
 });
 
 /** Four heads and two of keys and values, 16 wide, with a cache for 9 keys; what is given is wrong. */
@@ -189,9 +189,9 @@ const mistakes: [string, () => unknown, string[]][] = [
     () => nBitsLinear(v('n', 72), nBits({ bits: 8, codes: [6, 3, 32] })),
     ['[6, 3, 32]', 'zero points [6, 2]'],
   ],
-  ['appendBlockMeans', () => appendBlockMeans(v('n', 1, 20), 16), ['[n, 1, 20]', 'blocks of 16']],
-  ['appendBlockMeans', () => appendBlockMeans(v('n', 32), 16), ['[n, 32]', 'blocks of 16']],
-  ['appendBlockMeans', () => appendBlockMeans(v(1, 'n', 32, 1), 16), ['[1, n, 32, 1]', 'blocks of 16']],
+  ['nBitsLinear', () => nBitsLinear(v('n', 72), nBits({}), { fine: true }), ['[n, 72] x [6, 72]']],
+  ['nBitsLinear', () => nBitsLinear(v('n', 1, 72), nBits({}), { fine: true }), ['[n, 1, 72]', 'blocks of 32']],
+  ['nBitsLinear', () => nBitsLinear(v('n', 1, 72), { ...nBits({}), means: true }), ['[n, 1, 72]', 'means too']],
   ['cachedAttention', () => attend({ qkv: [['n', 1, 96]] }), ['[n, 1, 96]', '4 heads', '[n, 2, 9, 16]']],
   ['cachedAttention', () => attend({ qkv: [['n', 128]] }), ['[n, 128]', '4 heads']],
   [
@@ -301,7 +301,7 @@ describe('shapes of results', () => {
     ]);
     expect(nBitsLinear(v('n', 'm', 72), nBits({})).shape).toEqual(['n', 'm', 6]);
     expect(nBitsLinear(v('n', 72), nBits({})).shape).toEqual(['n', 6]);
-    expect(appendBlockMeans(v('n', 1, 64), 16).shape).toEqual(['n', 1, 68]);
+    expect(nBitsLinear(v('n', 1, 64), { ...nBits({}), in: 66, means: true }).shape).toEqual(['n', 1, 6]);
     const { y, k, v: values } = attend({});
     expect([y.shape, k.shape, values.shape]).toEqual([
       ['n', 1, 64],
