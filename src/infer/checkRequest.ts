@@ -29,8 +29,12 @@ export function checkRequest(request: GenerationRequest, limits: GeneratorLimits
   }
   const beyond = promptIds.find((id) => !(Number.isInteger(id) && id >= 0 && id < limits.vocabSize));
   if (beyond !== undefined) {
-    throw new HuacayaError('TOKEN_RANGE', `the prompt has the token id ${beyond}, the model knows ${limits.vocabSize}`, {
-      hint: 'The tokenizer and the weights belong to different models.',
-    });
+    throw new HuacayaError(
+      'TOKEN_RANGE',
+      `the prompt has the token id ${beyond}, the model knows ${limits.vocabSize}`,
+      {
+        hint: 'The tokenizer and the weights belong to different models.',
+      },
+    );
   }
 }

@@ -22,7 +22,8 @@ export interface GeneratorOptions {
 
 /** @throws HuacayaError BAD_ADAPTER. */
 function checkFits(name: string, { layout, params }: GeneratorAdapter, config: LlamaConfig): void {
-  const bad = (detail: string) => new HuacayaError('BAD_ADAPTER', `adapter "${name}" does not fit the model: ${detail}`);
+  const bad = (detail: string) =>
+    new HuacayaError('BAD_ADAPTER', `adapter "${name}" does not fit the model: ${detail}`);
   for (const { layer, module, kind, shape } of layout.tensors) {
     if (layer >= config.layers) throw bad(`it changes layer ${layer}, the model has ${config.layers}`);
     const width = moduleShape(config, module)[kind === 'A' ? 'in' : 'out'];

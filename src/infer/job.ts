@@ -79,7 +79,12 @@ export class Job {
 
   /** The same tokens can be had from guesses: nothing follows each single token. */
   get maySpeculate(): boolean {
-    return !this.adjustments && !this.request.constraint && this.request.topLogprobs === undefined;
+    return (
+      this.request.speculate !== false &&
+      !this.adjustments &&
+      !this.request.constraint &&
+      this.request.topLogprobs === undefined
+    );
   }
 
   get changes() {

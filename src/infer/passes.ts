@@ -7,7 +7,7 @@ import type { Slots } from './slots.ts';
 
 export type Totals = Omit<GeneratorStats, 'running' | 'waiting'>;
 
-/** Tokens of a prompt in one pass: others wait no longer than that for their next token. */
+/** Tokens of prompts between two tokens of an answer: others wait no longer than that for their next token. */
 export const promptChunk = 256;
 
 /** Most log-probabilities that are reported are 20. As many as other passes want anyway: each number is a program. */

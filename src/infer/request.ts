@@ -23,6 +23,8 @@ export interface GenerationRequest {
   constraint?: TokenConstraint;
   /** Beam search instead of sampling: the answer comes in one piece. */
   beam?: BeamOptions;
+  /** false: no guessing ahead (`promptLookup.ts`), which changes the speed only. */
+  speculate?: boolean;
   /** Aborted: the request ends within one token. */
   signal?: AbortSignal;
 }

@@ -1,9 +1,9 @@
-// Several requests on one engine: prompts are taken in by chunks, and between two chunks every request that is past its prompt
-// gets one token, all in one pass (continuous batching, Yu et al. 2022).
+// Several requests on one engine: prompts are taken in by chunks (a long one's part, or several short ones), and between two
+// chunks every request that is past its prompt gets one token, all in one pass (continuous batching, Yu et al. 2022).
 import { usageError } from '../base/index.ts';
 import type { DecodeEngine } from '../runner/index.ts';
 import type { Job } from './job.ts';
-import { createPasses, type Totals } from './passes.ts';
+import { createPasses, promptChunk, type Totals } from './passes.ts';
 import type { GeneratorStats } from './request.ts';
 import { createSlots } from './slots.ts';
 
@@ -136,8 +136,13 @@ export function createScheduler(engine: DecodeEngine) {
     applyChanges();
     admit();
     if (running.length === 0 && waiting[0]?.alone) return runAlone(waiting.shift()!);
-    const prompt = nextPrompt();
-    if (prompt) await pass([prompt], 'prefillSeconds', () => passes.prompt(prompt));
+    for (let room = promptChunk, prompt = nextPrompt(); prompt; prompt = nextPrompt()) {
+      const job: Job = prompt;
+      const part = Math.min(job.pending, promptChunk);
+      if (part > room) break;
+      room -= part;
+      await pass([job], 'prefillSeconds', () => passes.prompt(job));
+    }
     dropEnded();
     const ready = running.filter((j) => j.pending === 1);
     if (ready.length === 0) return;

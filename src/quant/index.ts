@@ -1,6 +1,6 @@
 export { floatArrayToHalf } from './half.ts';
 export { type NBitsCodes, nBitsBlock, nBitsShape, nBitsWidth } from './nBits.ts';
-export { emptyNBits, packNBits, packRows } from './packNBits.ts';
+export { emptyNBits, packNBits, packRows, withoutMeans } from './packNBits.ts';
 export {
   type Basis,
   type BasisOptions,

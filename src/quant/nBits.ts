@@ -17,9 +17,9 @@ export interface NBitsCodes {
 /** Columns of the packed matrix: those of the blocks' means come on top. */
 export const nBitsWidth = (width: number) => width + width / nBitsBlock;
 
-/** Sizes of its parts. */
-export function nBitsShape(bits: 4 | 8, out: number, width: number) {
-  const blocks = Math.ceil(nBitsWidth(width) / nBitsBlock);
+/** Sizes of its parts. @param means false: without the columns for means (`withoutMeans`). */
+export function nBitsShape(bits: 4 | 8, out: number, width: number, means = true) {
+  const blocks = Math.ceil((means ? nBitsWidth(width) : width) / nBitsBlock);
   return {
     codes: [out, blocks, (nBitsBlock * bits) / 8],
     scales: [out, blocks],

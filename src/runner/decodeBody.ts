@@ -49,23 +49,27 @@ export function groupShape(c: LlamaConfig, group: Group): { out: number; in: num
  */
 export type BodyKind = 'float' | 'nf4' | 'bits4' | 'bits8' | 'rows8';
 
-export function nBitsInput(c: { bits: 4 | 8; out: number; in: number }, name: string) {
-  const shape = nBitsShape(c.bits, c.out, c.in);
+/** Which matrices have columns for the means of their blocks, by name. */
+export type HasMeans = (name: string) => boolean;
+
+function nBitsInput(c: { bits: 4 | 8; out: number; in: number }, name: string, hasMeans: HasMeans) {
+  const means = hasMeans(name);
+  const shape = nBitsShape(c.bits, c.out, c.in, means);
   return {
     codes: input(`${name}.codes`, shape.codes, 'uint8'),
     scales: input(`${name}.scales`, shape.scales),
     zeroPoints: input(`${name}.zeroPoints`, shape.zeroPoints, 'uint8'),
     bits: c.bits,
     block: nBitsBlock,
-    in: nBitsWidth(c.in),
-    means: true,
+    in: means ? nBitsWidth(c.in) : c.in,
+    means,
   };
 }
 
 type Product = (layer: number, group: Group, x: Value) => Value;
 
 /** The frozen product of a group: x [batch, tokens, in] to [batch, tokens, out]. */
-function frozen(c: LlamaConfig, kind: BodyKind, ids: Value): Product {
+function frozen(c: LlamaConfig, kind: BodyKind, ids: Value, hasMeans: HasMeans): Product {
   const rotations = new Map<number, Value>();
   const rotation = (block: number): Value => {
     const made = rotations.get(block) ?? input(blockName(block), [block, block]);
@@ -102,7 +106,7 @@ function frozen(c: LlamaConfig, kind: BodyKind, ids: Value): Product {
     case 'bits8': {
       const bits = kind === 'bits4' ? 4 : 8;
       return (layer, group, x) => {
-        const matrix = nBitsInput({ bits, ...groupShape(c, group) }, `${layer}.${group}`);
+        const matrix = nBitsInput({ bits, ...groupShape(c, group) }, `${layer}.${group}`, hasMeans);
         return nBitsLinear(x, matrix, { fine: kind === 'bits8' });
       };
     }
@@ -144,14 +148,19 @@ function adapted(product: Product, changed: ReadonlySet<Group>, c: LlamaConfig):
  * [kept, 2 * bestCount], the largest logits, falling, and their ids; k0.new, v0.new, ... to be bound to the memory of k0, v0, ...
  * @param adaptedGroups where adapters add something: `mix.<group>` [batch, 1, rank], and A and B in each layer.
  */
-export function bodyProgram(c: LlamaConfig, kind: BodyKind, adaptedGroups: ReadonlySet<Group>): Program {
+export function bodyProgram(
+  c: LlamaConfig,
+  kind: BodyKind,
+  adaptedGroups: ReadonlySet<Group>,
+  hasMeans: HasMeans = () => true,
+): Program {
   const ids = input('ids', ['batch', 'tokens'], 'int64');
   const table = input(
     'embedding',
     [c.vocabSize, c.hiddenSize],
     kind === 'float' || kind === 'nf4' ? 'float32' : 'float16',
   );
-  const product = adapted(frozen(c, kind, ids), adaptedGroups, c);
+  const product = adapted(frozen(c, kind, ids, hasMeans), adaptedGroups, c);
   const norm = (x: Value, name: string) => rmsNorm(x, input(name, [c.hiddenSize]), c.rmsNormEps).y;
   const shared = {
     lastKey: input('lastKey', ['batch'], 'int32'),
@@ -180,7 +189,7 @@ export function bodyProgram(c: LlamaConfig, kind: BodyKind, adaptedGroups: Reado
   const head = () =>
     kind === 'float' || kind === 'nf4'
       ? matmul(hidden, input('head.w', [c.vocabSize, c.hiddenSize]), { transB: true })
-      : nBitsLinear(hidden, nBitsInput({ bits: 8, out: c.vocabSize, in: c.hiddenSize }, 'head'), {
+      : nBitsLinear(hidden, nBitsInput({ bits: 8, out: c.vocabSize, in: c.hiddenSize }, 'head', hasMeans), {
           fine: kind === 'bits8',
         });
   const logits = reshape(head(), ['kept', c.vocabSize]);

@@ -11,9 +11,9 @@ import {
   view,
 } from '../engine/index.ts';
 import { type Adapter, type LlamaConfig, ropeTables } from '../models/index.ts';
-import { hadamard } from '../quant/index.ts';
+import { hadamard, nBitsBlock } from '../quant/index.ts';
 import { type AdapterStack, type AdapterUse, stackAdapters } from './adapterStack.ts';
-import { type BodyKind, bestCount, bodyProgram } from './decodeBody.ts';
+import { type BodyKind, bestCount, bodyProgram, type Group, groupShape, type HasMeans } from './decodeBody.ts';
 import { adjustProgram, pickProgram } from './pickPrograms.ts';
 import { Workspace } from './workspace.ts';
 
@@ -82,6 +82,15 @@ const longest = Math.max;
 /** Bindings that are kept at a time: a set for each range of slots that passes ran on. */
 const mostBindings = 128;
 
+/** A matrix has columns for means where it has more blocks than its inputs fill. */
+function meansIn(c: LlamaConfig, constants: ConstantFile | undefined): HasMeans {
+  return (name) => {
+    const group = name.split('.')[1] as Group | undefined;
+    const { out, in: width } = group ? groupShape(c, group) : { out: c.vocabSize, in: c.hiddenSize };
+    return (constants?.parts[`${name}.scales`]?.length ?? 0) / 4 > (out * width) / nBitsBlock;
+  };
+}
+
 export class DecodeEngine {
   readonly config: LlamaConfig;
   readonly slots: number;
@@ -136,9 +145,12 @@ export class DecodeEngine {
   }
 
   private body(source: BodySource): Promise<CompiledProgram> {
-    const groups = this.stack?.groups ?? new Set();
+    const groups: ReadonlySet<Group> = this.stack?.groups ?? new Set();
     return this.compiled(this.bodyKey(source), async () =>
-      this.runtime.compile(bodyProgram(this.config, source.kind, groups as never), source.constants),
+      this.runtime.compile(
+        bodyProgram(this.config, source.kind, groups, meansIn(this.config, source.constants)),
+        source.constants,
+      ),
     );
   }
 
@@ -224,7 +236,7 @@ export class DecodeEngine {
     const batch = pass.ids.length;
     const tokens = pass.ids[0]!.length;
     const flat = pass.ids.flat();
-    const beyond = flat.find((id) => !(id >= 0 && id < c.vocabSize));
+    const beyond = flat.find((id) => !(Number.isInteger(id) && id >= 0 && id < c.vocabSize));
     if (beyond !== undefined) {
       throw new HuacayaError('TOKEN_RANGE', `the prompt has the token id ${beyond}, the model knows ${c.vocabSize}`, {
         hint: 'The tokenizer and the weights belong to different models.',
@@ -338,15 +350,15 @@ export class DecodeEngine {
     const repetition = new Float32Array(rows * most).fill(1);
     const more = new Float32Array(rows * most);
     for (const [row, list] of changes.entries()) {
-      const size = list?.ids.length ?? 0;
-      for (let i = 0; i < most; i++) {
-        // What is left of a row says its first change again, or changes nothing.
-        const from = i < size && list!.ids[i]! < c.vocabSize ? i : 0;
+      const first = list ? list.ids.findIndex((id) => id < c.vocabSize) : -1;
+      // A row without changes keeps its zeros, which change nothing.
+      for (let i = 0; list && first >= 0 && i < most; i++) {
+        // What is left of a row, or is no token of this model, says the first change again.
+        const from = i < list.ids.length && list.ids[i]! < c.vocabSize ? i : first;
         const at = row * most + i;
-        if (size === 0 || list!.ids[from]! >= c.vocabSize) continue;
-        ids[at] = BigInt(list!.ids[from]!);
-        repetition[at] = list!.repetition[from]!;
-        more[at] = list!.add[from]!;
+        ids[at] = BigInt(list.ids[from]!);
+        repetition[at] = list.repetition[from]!;
+        more[at] = list.add[from]!;
       }
     }
     const program = await this.compiled('adjust', () => runtime.compile(adjustProgram(c.vocabSize)));

@@ -22,6 +22,7 @@ import {
   nBitsBlock,
   nBitsShape,
   packRows,
+  withoutMeans,
 } from '../quant/index.ts';
 import { type Group, groupNames, groupShape, groups } from './decodeBody.ts';
 
@@ -124,7 +125,7 @@ export async function decodeConstants(o: DecodeWeightsOptions, file: DecodeFile)
   const { runtime, config: c } = o;
   if (file !== 'rows8') requireBlocks32(c);
   const programs = file === 'rows8' ? groupNames.map((g) => toOnnx(rowsProgram(c, g))) : [];
-  const recipe: DecodeRecipe = { version: 3, file, config: c, programs };
+  const recipe: DecodeRecipe = { version: 4, file, config: c, programs };
   const kept = await o.store.find(recipe);
   if (kept) return kept;
   const views = new Map<string, View>();
@@ -198,9 +199,10 @@ async function pack(
 ): Promise<void> {
   const made = emptyNBits(bits, out, width);
   for await (const { first, part } of parts) packRows(bits, part, width, made, first);
-  const shape = nBitsShape(bits, out, width);
+  const lean = withoutMeans(bits, made, out, width);
+  const shape = nBitsShape(bits, out, width, !lean);
   for (const part of Object.keys(made) as (keyof NBitsCodes)[]) {
-    views.set(`${name}.${part}`, view(runtime.upload(made[part]), shape[part]));
+    views.set(`${name}.${part}`, view(runtime.upload((lean ?? made)[part]), shape[part]));
   }
 }
 

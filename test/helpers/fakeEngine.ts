@@ -70,7 +70,8 @@ export class FakeEngine {
   gate: FakeEngineOptions['gate'];
   warmed = 0;
   private readonly model: FakeModel;
-  private readonly memory: Entry[][];
+  /** Where nothing was written yet: undefined. */
+  private readonly memory: (Entry | undefined)[][];
   private rows: { raw: Float32Array; adjusted: Float32Array }[] = [];
   private busy = false;
 
@@ -139,12 +140,14 @@ export class FakeEngine {
     }
   }
 
-  private logits(slot: readonly Entry[], last: number): Float32Array {
-    const seen = slot.slice(0, last + 1);
+  private logits(slot: readonly (Entry | undefined)[], last: number): Float32Array {
     let h = 1;
-    for (const [at, entry] of seen.entries()) {
-      if (entry.before !== h) throw new Error(`fake engine: place ${at} was computed after another past`);
+    const seen: Entry[] = [];
+    for (let at = 0; at <= last; at++) {
+      const entry = slot[at];
+      if (entry?.before !== h) throw new Error(`fake engine: place ${at} was computed after another past`);
       h = hashWith(h, entry);
+      seen.push(entry);
     }
     return this.model(
       seen.map((e) => e.id),
@@ -181,7 +184,7 @@ export class FakeEngine {
     if (this.busy) throw new Error('fake engine: copied during a pass');
     this.copies.push([source, target, from, to]);
     const [a, b] = [this.memory[source]!, this.memory[target]!];
-    if (to > a.length || from > b.length) throw new Error('fake engine: copied what is not there');
+    if (to > a.length) throw new Error('fake engine: copied what is not there');
     for (let at = from; at < to; at++) b[at] = a[at]!;
   }
 }

@@ -1,19 +1,32 @@
-// What tests of generators share: a request, reading an answer to its end, and the answer that must come out.
+// What tests of generators share: one on a fake engine, a request, reading an answer, and the answer that must come out.
 import { createRng } from '../../src/base/index.ts';
 import {
   applyAdjustments,
   createAdjustments,
+  createGenerator,
   createStopFilter,
   defaultSampling,
   forbid,
   type Generated,
   type GenerationRequest,
+  type GeneratorOptions,
   type Piece,
   type SamplingOptions,
   sampleToken,
   type TextDecoder,
   type TextGenerator,
 } from '../../src/infer/index.ts';
+import { fromTokenizerJson } from '../../src/tokenizer/index.ts';
+import { FakeEngine, type FakeEngineOptions, fakeAdapter, fakeAdapterKey, hashModel } from './fakeEngine.ts';
+import { tinyTokenizerConfig, tinyTokenizerJson } from './tinyTokenizer.ts';
+
+export const tokenizer = fromTokenizerJson(tinyTokenizerJson(), tinyTokenizerConfig());
+
+export function setUp(options: FakeEngineOptions = {}, more: Partial<GeneratorOptions> = {}) {
+  const engine = new FakeEngine(options);
+  const generator = createGenerator({ engine: engine.asEngine, tokenizer, precision: 'fp32', ...more });
+  return { engine, generator };
+}
 
 export type Wishes = Partial<Omit<GenerationRequest, 'sampling'>> & { sampling?: Partial<SamplingOptions> };
 
@@ -28,9 +41,8 @@ export interface Collected extends Generated {
   pieces: Piece[];
 }
 
-/** Reads to the end. @throws what the generator throws; an Error when pieces and answer contradict each other. */
-export async function collect(answer: AsyncGenerator<Piece, Generated>): Promise<Collected> {
-  const pieces: Piece[] = [];
+/** Reads to the end. @param pieces that were read already. @throws what the generator throws; an Error when pieces and answer contradict each other. */
+export async function collect(answer: AsyncGenerator<Piece, Generated>, pieces: Piece[] = []): Promise<Collected> {
   for (;;) {
     const step = await answer.next();
     if (!step.done) {
@@ -46,6 +58,13 @@ export async function collect(answer: AsyncGenerator<Piece, Generated>): Promise
     }
     return { ...step.value, pieces };
   }
+}
+
+/** Reads one piece. */
+export async function begin(answer: AsyncGenerator<Piece, Generated>): Promise<Piece[]> {
+  const { value, done } = await answer.next();
+  if (done) throw new Error('there is no piece');
+  return [value];
 }
 
 export const ask = (generator: TextGenerator, wishes?: Wishes) => collect(generator.generate(request(wishes)));
@@ -80,4 +99,27 @@ export async function referenceAnswer(next: NextLogits, tokenizer: TextDecoder, 
   }
   if (finish !== 'stop') text += filter.push(decoder.flush()) + filter.flush();
   return { text, ids, finish };
+}
+
+/** The answer that a request gets from `hashModel`, worked out without an engine. */
+export function expected(asked: GenerationRequest, weight = 1) {
+  const { adapter, adapterScale: scale = 1 } = asked;
+  const key = adapter && scale !== 0 ? fakeAdapterKey({ name: adapter, scale }, fakeAdapter(weight)) : '';
+  return referenceAnswer((ids) => hashModel(ids, new Array(ids.length).fill(key)), tokenizer, asked);
+}
+
+/** A text of so many tokens. */
+export const ids = (count: number, seed = 1) =>
+  Array.from({ length: count }, (_, i) => (seed * 37 + i * i * seed) % 290);
+/** Lets everything that can go on without a timer go on. */
+export const settle = async () => {
+  for (let i = 0; i < 20; i++) await new Promise((next) => setImmediate(next));
+};
+/** A gate that stays shut until it is opened. */
+export function gate() {
+  let open!: () => void;
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { open, opened };
 }
