@@ -1,9 +1,11 @@
 // Keeps files of constants for generation beside the other converted weights. Where they cannot be kept they go to the
 // system's folder for temporary files for as long as this process lives.
+import { rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HuacayaError } from '../base/index.ts';
+import { fileError } from '../base/node.ts';
 import type { ConstantFile, Runtime } from '../engine/index.ts';
 import { openConstants, saveViews, viewFileSize } from '../engine/node.ts';
 import { freeBytes, markUsed, pruneQuantised, quantisedFolder } from '../hub/index.ts';
@@ -14,12 +16,26 @@ import type { LoadReport } from './loadReport.ts';
 import { isAboutFile, locateWeights } from './quantisedCache.ts';
 
 export interface KeptConstants extends ConstantStore {
-  /** All files that were asked for were there. */
+  /** Files were asked for, and all of them were there. */
   readonly used: boolean;
   /** Resolves when the files that were found are known to be whole. @throws HuacayaError BAD_VIEW_FILE. */
   verified(): Promise<void>;
   /** Deletes what was only for this process. */
   dispose(): Promise<void>;
+}
+
+/** A folder for this process alone, which is gone at the latest when it ends. */
+async function temporaryFolder(): Promise<{ path: string; remove: () => Promise<void> }> {
+  const path = await mkdtemp(join(tmpdir(), 'huacaya-weights-')).catch((cause) => {
+    throw fileError(tmpdir(), cause);
+  });
+  const atExit = () => rmSync(path, { recursive: true, force: true });
+  process.once('exit', atExit);
+  const remove = async () => {
+    process.off('exit', atExit);
+    await rm(path, { recursive: true, force: true }).catch(() => {});
+  };
+  return { path, remove };
 }
 
 /** @param cacheDir Huacaya's own cache folder; undefined: nothing is kept. */
@@ -28,13 +44,24 @@ export function constantStore(
   { runtime, checkpoint, cacheDir }: { runtime: Runtime; checkpoint: Checkpoint; cacheDir: string | undefined },
 ): KeptConstants {
   const checks: Promise<void>[] = [];
-  let temporary: string | undefined;
+  /** Keys under which files were asked for: before anything was read from the checkpoint. */
+  const wanted = new Map<string, string>();
+  let temporary: Awaited<ReturnType<typeof temporaryFolder>> | undefined;
   let missing = false;
+  /** One line is enough, whatever else goes wrong. */
+  let told = false;
+  const warn = (message: string) => {
+    if (!told) out.warn(`quantised cache: ${message}`);
+    told = true;
+  };
   const locate = ({ programs, ...plain }: DecodeRecipe, dir: string) =>
     locateWeights({ runtime, checkpoint, cacheDir: dir }, plain.file, plain, programs);
 
   async function keep(recipe: DecodeRecipe, views: Parameters<ConstantStore['save']>[1], dir: string) {
     const { path, key } = await locate(recipe, dir);
+    if (wanted.get(recipe.file) !== key) {
+      throw new HuacayaError('MODEL_CHANGED', `${checkpoint.name} was written to while it was read`);
+    }
     const size = viewFileSize(key, views);
     const free = await freeBytes(path);
     if (free !== undefined && free < size) {
@@ -45,13 +72,14 @@ export function constantStore(
     }
     out.progress(`saving ${bytes(size)} of quantised weights for the next start`);
     await saveViews(runtime, path, key, views);
+    out.progress(`saved ${bytes(size)} of quantised weights for the next start: ${path}`, true);
     await pruneQuantised(dir, path);
     return openConstants(path, key);
   }
 
   return {
     get used() {
-      return !missing;
+      return wanted.size > 0 && !missing;
     },
     async find(recipe) {
       if (cacheDir === undefined) {
@@ -60,6 +88,7 @@ export function constantStore(
       }
       try {
         const { path, key } = await locate(recipe, cacheDir);
+        wanted.set(recipe.file, key);
         const found = await openConstants(path, key);
         await markUsed(path);
         const check = found.verify().catch(async (e) => {
@@ -76,7 +105,7 @@ export function constantStore(
       } catch (e) {
         if (!isAboutFile(e)) throw e;
         missing = true;
-        if (e.code !== 'FILE_NOT_FOUND') out.warn(`quantised cache: ${e.message}; the weights are converted again`);
+        if (e.code !== 'FILE_NOT_FOUND') warn(`${e.message}; the weights are converted again`);
         return undefined;
       }
     },
@@ -87,11 +116,11 @@ export function constantStore(
           return await keep(recipe, views, cacheDir);
         } catch (e) {
           if (!isAboutFile(e)) throw e;
-          out.warn(`quantised cache: ${e.message}; the next start converts the weights again`);
+          warn(`${e.message}; the next start converts the weights again`);
         }
       }
-      temporary ??= await mkdtemp(join(tmpdir(), 'huacaya-weights-'));
-      const path = join(temporary, `${recipe.file}.weights`);
+      temporary ??= await temporaryFolder();
+      const path = join(temporary.path, `${recipe.file}.weights`);
       await saveViews(runtime, path, 'temporary', views);
       return openConstants(path, 'temporary');
     },
@@ -99,7 +128,8 @@ export function constantStore(
       await Promise.all(checks);
     },
     async dispose() {
-      if (temporary !== undefined) await rm(temporary, { recursive: true, force: true }).catch(() => {});
+      await temporary?.remove();
+      temporary = undefined;
     },
   };
 }

@@ -2,8 +2,10 @@
 import { HuacayaError, usageError } from '../base/index.ts';
 import { createRuntime } from '../engine/node.ts';
 import { createGenerator, type TextGenerator } from '../infer/index.ts';
+import type { Adapter } from '../models/index.ts';
 import type { Checkpoint } from '../models/node.ts';
-import { createDecodeEngine, type DecodePrecision, decodePrecisions } from '../runner/index.ts';
+import { createDecodeEngine, type DecodePrecision, decodePrecisions, mergedWeights } from '../runner/index.ts';
+import { adapterSalt } from './adapterSalt.ts';
 import { bytes } from './bytes.ts';
 import { constantStore } from './constantStore.ts';
 import type { LoadReport } from './loadReport.ts';
@@ -21,6 +23,8 @@ export interface GeneratorOptions {
   contextLength?: number;
   /** Where converted weights are kept; without it they are not. */
   cacheDir?: string;
+  /** An adapter that is worked into the weights, for good. */
+  merged?: { adapter: Pick<Adapter, 'layout' | 'params'>; scale?: number };
 }
 
 /** Keys and values of every slot have a place for so many tokens: memory that is only taken when it is used. */
@@ -42,23 +46,25 @@ export async function openGenerator(
   const begin = performance.now();
   const { config, weights, tokenizer, name } = checkpoint;
   const precision = options.precision === 'auto' ? automaticPrecision(checkpoint) : options.precision;
-  const { contextLength: wanted } = options;
+  const { contextLength: wanted, merged } = options;
   try {
     if (wanted !== undefined && wanted > config.maxPositions) {
       throw usageError(`context_length is ${wanted}; ${name} was made for ${config.maxPositions} tokens`);
     }
     const capacity = wanted ?? Math.min(defaultContext, config.maxPositions);
     const runtime = await createRuntime(options.threads !== undefined ? { threads: options.threads } : {});
+    const store = constantStore(report, { runtime, checkpoint, cacheDir: options.cacheDir });
     try {
-      const store = constantStore(report, { runtime, checkpoint, cacheDir: options.cacheDir });
       const engine = await createDecodeEngine({
         runtime,
         config,
-        weights,
+        weights: merged ? mergedWeights(weights, config, merged.adapter, merged.scale) : weights,
+        ...(merged ? { salt: adapterSalt(merged.adapter, merged.scale) } : {}),
         precision,
         store,
         slots: options.slots,
         capacity,
+        warn: (message) => report.warn(message),
         onProgress: (done) => report.progress(`loading ${name}  ${Math.round(done * 100)} %`),
       });
       const seconds = ((performance.now() - begin) / 1000).toFixed(1);
@@ -80,6 +86,7 @@ export async function openGenerator(
       });
     } catch (e) {
       await runtime.close();
+      await store.dispose();
       throw e;
     }
   } finally {

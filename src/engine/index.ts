@@ -18,6 +18,7 @@ export {
   type FilePart,
   type HostArray,
   hostArrays,
+  type InlineConstants,
   type PreparedBindings,
   type Runtime,
   type RuntimeInfo,

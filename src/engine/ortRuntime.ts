@@ -6,8 +6,8 @@ import { basename, dirname, join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { HuacayaError, usageError } from '../base/index.ts';
 import { fileError } from '../base/node.ts';
-import { type Program, toOnnx } from '../graph/index.ts';
-import type { Command, FileFailure, Reply, WorkerOptions } from './protocol.ts';
+import { type Constants, type Program, toOnnx } from '../graph/index.ts';
+import { type Command, type FileFailure, lastMessage, type Reply, type WorkerOptions } from './protocol.ts';
 import {
   type Bindings,
   type ConstantFile,
@@ -17,6 +17,7 @@ import {
   elementCount,
   engineError,
   type HostArray,
+  type InlineConstants,
   type Runtime,
   type RuntimeInfo,
 } from './runtime.ts';
@@ -26,6 +27,14 @@ const batchSize = 32;
 
 /** An array that owns its memory (a Buffer's own slice would share it). */
 const copyOf = (data: HostArray): HostArray => (data instanceof Uint8Array ? new Uint8Array(data) : data.slice());
+
+const bytesOf = (data: HostArray) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+
+function placesOf(constants: ConstantFile | InlineConstants): Constants {
+  if ('data' in constants) return Object.fromEntries(Object.entries(constants.data).map(([n, d]) => [n, bytesOf(d)]));
+  const file = basename(constants.path);
+  return Object.fromEntries(Object.entries(constants.parts).map(([name, part]) => [name, { ...part, file }]));
+}
 
 /** The compiled worker also when this file runs from source (tests): a worker thread cannot load TypeScript. */
 function workerUrl(): URL {
@@ -81,6 +90,7 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
   const waiting = new Map<number, { resolve: (value: never) => void; reject: (e: Error) => void }>();
   let info!: RuntimeInfo;
   let dead: Error | undefined;
+  let ended = false;
   const fail = (error: Error) => {
     dead ??= error;
     for (const w of waiting.values()) w.reject(error);
@@ -108,6 +118,7 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
       reject(error);
     });
     worker.on('exit', (code) => {
+      ended = true;
       fail(engineError(`the engine's worker ended (code ${code})`));
       reject(dead); // a start that never said it was ready
     });
@@ -169,12 +180,10 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
   return {
     info,
     files,
-    async compile(program: Program, constants?: ConstantFile) {
+    async compile(program: Program, constants?: ConstantFile | InlineConstants) {
       const id = nextProgram++;
-      const file = constants && basename(constants.path);
-      const parts = Object.entries(constants?.parts ?? {}).map(([name, part]) => [name, { ...part, file }]);
-      const model = toOnnx(program, Object.fromEntries(parts));
-      const folder = constants ? { folder: dirname(constants.path) } : {};
+      const model = toOnnx(program, constants && placesOf(constants));
+      const folder = constants && 'path' in constants ? { folder: dirname(constants.path) } : {};
       const names = await ask<{ inputs: string[]; outputs: string[] }>((reply) => {
         const profiled = profile === true || profile?.(program.name);
         return {
@@ -269,7 +278,11 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
     async close() {
       // Who still waits would wait for ever: the worker is gone before it answers.
       fail(engineError('the engine was closed'));
-      await worker.terminate();
+      await new Promise<void>((done) => {
+        if (ended) return done();
+        worker.once('exit', () => done());
+        worker.postMessage(lastMessage);
+      });
       await traces?.remove();
     },
   };

@@ -7,7 +7,14 @@ import { FileProblem, readParts, writeParts } from './fileTransfer.ts';
 import { runInto, skipOutputCopies } from './ortOutputs.ts';
 import { Profiler, type Trace } from './ortProfiler.ts';
 import { sessionOptions } from './ortSettings.ts';
-import type { Binding, Command, FileFailure, Reply, WorkerOptions } from './protocol.ts';
+import {
+  type Binding,
+  type Command,
+  type FileFailure,
+  lastMessage,
+  type Reply,
+  type WorkerOptions,
+} from './protocol.ts';
 import { dtypeOf, type HostArray, hostArrays } from './runtime.ts';
 
 const { threads, frugal, profile } = workerData as WorkerOptions;
@@ -171,9 +178,16 @@ async function handle(command: Command): Promise<void> {
 }
 
 let queue: Promise<void> = Promise.resolve();
-port.on('message', (batch: Command[]) => {
+let ending = false;
+port.on('message', (batch: Command[] | typeof lastMessage) => {
+  if (batch === lastMessage) {
+    ending = true;
+    // A thread that is ended from outside in the middle of a run takes the whole process with it (a C++ exception).
+    queue = queue.then(() => port.close());
+    return;
+  }
   queue = queue.then(async () => {
-    for (const command of batch) await handle(command);
+    for (const command of batch) if (!ending) await handle(command);
   });
 });
 port.postMessage({ ready: { provider: 'cpu', threads, version: ort.env.versions.common } } satisfies Reply);

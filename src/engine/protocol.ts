@@ -32,6 +32,9 @@ export type Command =
   | { do: 'storeFile'; reply: number; file: number; parts: readonly { id: number; offset: number }[] }
   | { do: 'sync'; reply: number };
 
+/** Instead of a batch: what is running is finished, what is queued is not begun, and the worker ends. */
+export const lastMessage = 'end';
+
 export type Reply =
   | { ready: RuntimeInfo }
   | { reply: number; value?: HostArray | { inputs: readonly string[]; outputs: readonly string[] } | ProgramProfile[] }

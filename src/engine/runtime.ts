@@ -62,6 +62,11 @@ export interface ConstantFile {
   parts: Readonly<Record<string, { offset: number; length: number }>>;
 }
 
+/** The same for a few kilobytes: they go into the program. */
+export interface InlineConstants {
+  data: Readonly<Record<string, HostArray>>;
+}
+
 export interface PreparedBindings {
   readonly id: number;
   /** Names of inputs and outputs that are bound. */
@@ -107,8 +112,8 @@ export interface Runtime {
   /** Where the engine can reach files; in a browser it cannot. */
   readonly files?: DeviceFiles;
   /** @throws HuacayaError ENGINE when the provider refuses the program. */
-  /** @param constants inputs that are part of the program and lie in a file; it may go once it is compiled. */
-  compile(program: Program, constants?: ConstantFile): Promise<CompiledProgram>;
+  /** @param constants inputs that are part of the program; a file with them may go once it is compiled. */
+  compile(program: Program, constants?: ConstantFile | InlineConstants): Promise<CompiledProgram>;
   /** Gives a compiled program back. onnxruntime-node keeps some of its memory (ort#25325): not for use in a loop. */
   release(program: CompiledProgram): void;
   /** Reserves memory (not zeroed on every provider). */

@@ -316,8 +316,8 @@ const emitRules: Record<string, EmitRule> = {
 /** The first output of every model, one number of no meaning: see engine/ortOutputs.ts for what it is good for. */
 export const firstOutput = '%first';
 
-/** Where the bytes of inputs lie that never change, by name of the input. */
-export type Constants = Readonly<Record<string, ExternalPart>>;
+/** The bytes of inputs that never change, or where they lie, by name of the input. */
+export type Constants = Readonly<Record<string, ExternalPart | Uint8Array>>;
 
 /**
  * Encodes a program as an ONNX model. Sizes stay symbolic where the program's are.
@@ -355,18 +355,20 @@ export function toOnnx(program: Program, constants: Constants = {}): Uint8Array 
 
   const info = (name: string, v: Value) => ({ name, dtype: v.dtype, shape: v.shape });
   const isConstant = (v: Value) => Object.hasOwn(constants, inputName(v));
-  const external = program.inputs.filter(isConstant).map((v) => {
+  const fixed = program.inputs.filter(isConstant).map((v) => {
     const dims = v.shape.map((d) => {
       invariant(typeof d === 'number', `${program.name}: the constant ${inputName(v)} has the shape [${v.shape}]`);
       return d;
     });
-    return { name: inputName(v), dtype: v.dtype, dims, external: constants[inputName(v)]! };
+    const place = constants[inputName(v)]!;
+    const tensor = { name: inputName(v), dtype: v.dtype, dims };
+    return place instanceof Uint8Array ? { ...tensor, data: place } : { ...tensor, external: place };
   });
   return encodeOnnx({
     name: program.name,
     nodes: e.nodes,
     inputs: program.inputs.filter((v) => !isConstant(v)).map((v) => info(inputName(v), v)),
     outputs: [{ name: firstOutput, dtype: 'float32', shape: [1] }, ...outputs.map(([name, v]) => info(name, v))],
-    initializers: [...e.initializers, ...external],
+    initializers: [...e.initializers, ...fixed],
   });
 }

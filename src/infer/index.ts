@@ -7,7 +7,6 @@ export {
 } from './adjustments.ts';
 export { type BeamAnswer, type BeamModel, type BeamRequest, type BeamRow, beamSearch } from './beam.ts';
 export { type BeamOptions, type BesideBeams, beamDefaults, checkBeam } from './beamOptions.ts';
-export { bestTokens } from './bestTokens.ts';
 export {
   type Candidates,
   candidatesOfRow,
@@ -29,7 +28,6 @@ export {
   responseFormatConstraint,
 } from './jsonConstraint.ts';
 export { rawCandidatesOfRow, rawLogSumExp, tokenLogprob } from './logprobs.ts';
-export { passBeamModel } from './passBeamModel.ts';
 export type {
   FinishReason,
   Generated,

@@ -2,9 +2,12 @@
 import { usageError } from '../base/index.ts';
 import type { Runtime, View } from '../engine/index.ts';
 import type { LlamaConfig, WeightSource } from '../models/index.ts';
+import type { BodyKind } from './decodeBody.ts';
 import { type BodySource, DecodeEngine } from './decodeEngine.ts';
-import { type ConstantStore, decodeConstants } from './decodeWeights.ts';
+import { type DecodePlan, planBodies } from './decodePlan.ts';
+import { type ConstantStore, decodeConstants, requireBlocks32 } from './decodeWeights.ts';
 import { int8IsExact } from './int8Probe.ts';
+import { probeNBits } from './nBitsProbe.ts';
 import { loadModel } from './residentModel.ts';
 
 /**
@@ -22,11 +25,15 @@ export interface DecodeOptions {
   precision: DecodePrecision;
   /** Where converted weights are kept (int8, int4). */
   store: ConstantStore;
+  /** What else than the checkpoint's files `weights` come from: kept weights are not taken for those of another. */
+  salt?: string;
   /** Sequences at a time. */
   slots: number;
   /** Most tokens of each; at most what the model has positions for. */
   capacity: number;
   onProgress?: (done: number) => void;
+  /** Told where this machine cannot do what was asked for, and what is done instead. */
+  warn?: (message: string) => void;
 }
 
 /** Rows from which on products of many rows are the faster ones (measured on two Zen 4 cores, SmolLM2-135M). */
@@ -34,13 +41,16 @@ const wideFrom = 4;
 
 /** @throws HuacayaError BLOCKS_UNSUPPORTED, USAGE for a capacity beyond the model's positions. */
 export async function createDecodeEngine(options: DecodeOptions): Promise<DecodeEngine> {
-  const { runtime, config: c, weights, precision, slots, capacity } = options;
+  const { runtime, config: c, weights, slots, capacity } = options;
   if (capacity > c.maxPositions)
     throw usageError(`context_length is ${capacity}; the model has ${c.maxPositions} positions`);
   const ropeFactors = await weights.ropeFactors();
   const base = { runtime, config: c, ropeFactors, slots, capacity, wideFrom };
-  if (precision === 'fp32' || precision === 'nf4') {
-    const model = await loadModel({ ...options, positions: 1, training: false });
+  const plan = await planFor(options);
+  if (plan.warning !== undefined) options.warn?.(plan.warning);
+  if (plan.narrow === 'float' || plan.narrow === 'nf4') {
+    const stored = plan.narrow === 'float' ? 'fp32' : 'nf4';
+    const model = await loadModel({ ...options, precision: stored, positions: 1, training: false });
     const views: Record<string, View> = {
       embedding: model.embedding.table!,
       finalNorm: model.head['head.norm']!,
@@ -49,17 +59,33 @@ export async function createDecodeEngine(options: DecodeOptions): Promise<Decode
     for (const [layer, own] of model.layers.entries()) {
       for (const [name, v] of Object.entries(own)) views[`${layer}.${name}`] = v;
     }
-    const body: BodySource = { kind: precision === 'fp32' ? 'float' : 'nf4', constants: undefined, views };
+    const body: BodySource = { kind: plan.narrow, constants: undefined, views };
     return new DecodeEngine({ ...base, narrow: body, wide: body });
   }
-  const share = (from: number, part: number) => (done: number) => options.onProgress?.(from + part * done);
-  const decode = await decodeConstants(
-    { ...options, onProgress: share(0, 0.6) },
-    precision === 'int4' ? 'decode4' : 'decode8',
-  );
-  const narrow: BodySource = { kind: precision === 'int4' ? 'bits4' : 'bits8', constants: decode, views: {} };
-  if (precision === 'int8' || !(await int8IsExact(runtime))) return new DecodeEngine({ ...base, narrow, wide: narrow });
-  const rows = await decodeConstants({ ...options, onProgress: share(0.6, 0.4) }, 'rows8');
-  const wide: BodySource = { kind: 'rows8', constants: rows, views: {} };
-  return new DecodeEngine({ ...base, narrow, wide });
+  const kinds = [...new Set([plan.narrow, plan.wide])] as (keyof typeof files)[];
+  const sources = new Map<BodyKind, BodySource>();
+  for (const [i, kind] of kinds.entries()) {
+    const onProgress = (done: number) => options.onProgress?.((i + done) / kinds.length);
+    const constants = await decodeConstants({ ...options, onProgress }, files[kind]);
+    sources.set(kind, { kind, constants, views: {}, paired: plan.paired });
+  }
+  return new DecodeEngine({ ...base, narrow: sources.get(plan.narrow)!, wide: sources.get(plan.wide)! });
+}
+
+/** The constants of each body. */
+const files = { bits4: 'decode4', bits8: 'decode8', rows8: 'rows8' } as const satisfies Partial<
+  Record<BodyKind, string>
+>;
+
+/** Asks the machine what its kernels are good for. */
+async function planFor({ runtime, config, precision }: DecodeOptions): Promise<DecodePlan> {
+  if (precision === 'fp32' || precision === 'nf4') {
+    const kind = precision === 'fp32' ? 'float' : 'nf4';
+    return { narrow: kind, wide: kind, paired: false };
+  }
+  requireBlocks32(config);
+  const bits8 = await probeNBits(runtime, 8);
+  if (precision === 'int8') return planBodies('int8', { bits4: bits8, bits8, rows8: false });
+  const bits4 = await probeNBits(runtime, 4);
+  return planBodies('int4', { bits4, bits8, rows8: await int8IsExact(runtime) });
 }

@@ -52,7 +52,7 @@ export type BodyKind = 'float' | 'nf4' | 'bits4' | 'bits8' | 'rows8';
 /** Which matrices have columns for the means of their blocks, by name. */
 export type HasMeans = (name: string) => boolean;
 
-function nBitsInput(c: { bits: 4 | 8; out: number; in: number }, name: string, hasMeans: HasMeans) {
+export function nBitsInput(c: { bits: 4 | 8; out: number; in: number }, name: string, hasMeans: HasMeans) {
   const means = hasMeans(name);
   const shape = nBitsShape(c.bits, c.out, c.in, means);
   return {
@@ -69,7 +69,7 @@ function nBitsInput(c: { bits: 4 | 8; out: number; in: number }, name: string, h
 type Product = (layer: number, group: Group, x: Value) => Value;
 
 /** The frozen product of a group: x [batch, tokens, in] to [batch, tokens, out]. */
-function frozen(c: LlamaConfig, kind: BodyKind, ids: Value, hasMeans: HasMeans): Product {
+function frozen(c: LlamaConfig, kind: BodyKind, ids: Value, hasMeans: HasMeans, fine: boolean): Product {
   const rotations = new Map<number, Value>();
   const rotation = (block: number): Value => {
     const made = rotations.get(block) ?? input(blockName(block), [block, block]);
@@ -107,7 +107,7 @@ function frozen(c: LlamaConfig, kind: BodyKind, ids: Value, hasMeans: HasMeans):
       const bits = kind === 'bits4' ? 4 : 8;
       return (layer, group, x) => {
         const matrix = nBitsInput({ bits, ...groupShape(c, group) }, `${layer}.${group}`, hasMeans);
-        return nBitsLinear(x, matrix, { fine: kind === 'bits8' });
+        return nBitsLinear(x, matrix, { fine });
       };
     }
     case 'rows8':
@@ -147,20 +147,22 @@ function adapted(product: Product, changed: ReadonlySet<Group>, c: LlamaConfig):
  * tokens), k0, v0, ... [batch, kvHeads, capacity, headDim], cos and sin, weights. Outputs: logits [kept, vocab]; best
  * [kept, 2 * bestCount], the largest logits, falling, and their ids; k0.new, v0.new, ... to be bound to the memory of k0, v0, ...
  * @param adaptedGroups where adapters add something: `mix.<group>` [batch, 1, rank], and A and B in each layer.
+ * @param options paired: rows go through the kernels for 4 and 8 bits in pairs, never alone.
  */
 export function bodyProgram(
   c: LlamaConfig,
   kind: BodyKind,
   adaptedGroups: ReadonlySet<Group>,
-  hasMeans: HasMeans = () => true,
+  { hasMeans = () => true, paired = false }: { hasMeans?: HasMeans; paired?: boolean } = {},
 ): Program {
+  const fine = paired || kind === 'bits8';
   const ids = input('ids', ['batch', 'tokens'], 'int64');
   const table = input(
     'embedding',
     [c.vocabSize, c.hiddenSize],
     kind === 'float' || kind === 'nf4' ? 'float32' : 'float16',
   );
-  const product = adapted(frozen(c, kind, ids, hasMeans), adaptedGroups, c);
+  const product = adapted(frozen(c, kind, ids, hasMeans, fine), adaptedGroups, c);
   const norm = (x: Value, name: string) => rmsNorm(x, input(name, [c.hiddenSize]), c.rmsNormEps).y;
   const shared = {
     lastKey: input('lastKey', ['batch'], 'int32'),
@@ -189,9 +191,7 @@ export function bodyProgram(
   const head = () =>
     kind === 'float' || kind === 'nf4'
       ? matmul(hidden, input('head.w', [c.vocabSize, c.hiddenSize]), { transB: true })
-      : nBitsLinear(hidden, nBitsInput({ bits: 8, out: c.vocabSize, in: c.hiddenSize }, 'head', hasMeans), {
-          fine: kind === 'bits8',
-        });
+      : nBitsLinear(hidden, nBitsInput({ bits: 8, out: c.vocabSize, in: c.hiddenSize }, 'head', hasMeans), { fine });
   const logits = reshape(head(), ['kept', c.vocabSize]);
   const { values, indices } = topK(logits, bestCount(c));
   return program(`decode.${kind}`, { logits, best: concat([values, toFloat(indices)], 1), ...outputs });

@@ -22,6 +22,8 @@ export interface BodySource {
   kind: BodyKind;
   constants: ConstantFile | undefined;
   views: Readonly<Record<string, View>>;
+  /** See `bodyProgram`. */
+  paired?: boolean;
 }
 
 export interface DecodeEngineOptions {
@@ -148,7 +150,10 @@ export class DecodeEngine {
     const groups: ReadonlySet<Group> = this.stack?.groups ?? new Set();
     return this.compiled(this.bodyKey(source), async () =>
       this.runtime.compile(
-        bodyProgram(this.config, source.kind, groups, meansIn(this.config, source.constants)),
+        bodyProgram(this.config, source.kind, groups, {
+          hasMeans: meansIn(this.config, source.constants),
+          paired: !!source.paired,
+        }),
         source.constants,
       ),
     );

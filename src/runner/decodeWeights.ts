@@ -35,6 +35,8 @@ export interface DecodeRecipe {
   version: number;
   file: DecodeFile;
   config: LlamaConfig;
+  /** What else the weights were made from, e.g. an adapter that is merged into them. */
+  salt?: string;
   programs: readonly Uint8Array[];
 }
 
@@ -51,6 +53,8 @@ export interface DecodeWeightsOptions {
   config: LlamaConfig;
   weights: WeightSource;
   store: ConstantStore;
+  /** See `DecodeRecipe.salt`. */
+  salt?: string;
   /** Called with the fraction done. */
   onProgress?: (done: number) => void;
 }
@@ -125,7 +129,13 @@ export async function decodeConstants(o: DecodeWeightsOptions, file: DecodeFile)
   const { runtime, config: c } = o;
   if (file !== 'rows8') requireBlocks32(c);
   const programs = file === 'rows8' ? groupNames.map((g) => toOnnx(rowsProgram(c, g))) : [];
-  const recipe: DecodeRecipe = { version: 4, file, config: c, programs };
+  const recipe: DecodeRecipe = {
+    version: 4,
+    file,
+    config: c,
+    ...(o.salt === undefined ? {} : { salt: o.salt }),
+    programs,
+  };
   const kept = await o.store.find(recipe);
   if (kept) return kept;
   const views = new Map<string, View>();

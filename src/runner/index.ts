@@ -30,6 +30,7 @@ export {
   type MemorySettings,
   type TrainingMemory,
 } from './memoryPlan.ts';
+export { mergedWeights } from './mergedWeights.ts';
 export { alone, type TokenFamily, type TokenSequence } from './packInput.ts';
 export { type LoadOptions, loadModel, type ResidentModel } from './residentModel.ts';
 export { isStepProgram, stepPart } from './stepPrograms.ts';

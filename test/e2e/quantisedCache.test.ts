@@ -63,7 +63,7 @@ describe('the quantised cache', () => {
     const one = await cli(`${generate} Hello`);
     const two = await cli(`${generate} Hello`);
     expect(two).toMatchObject({ code: 0, stdout: one.stdout });
-    expect(one.stderr).toMatch(/^saved .*tiny-int8-run-/m);
+    expect(one.stderr).toMatch(/^saved .*tiny-decode8-/m);
     expect(two.stderr).toMatch(used);
     expect(kept()).toHaveLength(2);
   });

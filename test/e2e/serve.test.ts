@@ -59,7 +59,9 @@ async function serve(flags: string, env: Record<string, string> = {}): Promise<S
     stderr += text;
   });
   const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
-  const found = () => /listening on http:\/\/[^:]+:(\d+)\//.exec(stderr)?.[1] ?? /"port":(\d+)/.exec(stdout)?.[1];
+  // The key is the last of what it says.
+  const found = () =>
+    /listening on http:\/\/[^:]+:(\d+)\/.*\n {2}key/s.exec(stderr)?.[1] ?? /"port":(\d+).*\n/.exec(stdout)?.[1];
   await until(() => found() !== undefined || child.exitCode !== null, 50_000);
   if (child.exitCode !== null) throw new Error(`it did not start: ${stderr}`);
   const url = `http://127.0.0.1:${found()}`;
@@ -84,7 +86,7 @@ describe('huacaya serve', () => {
     const client = s.client();
     expect((await client.models.list()).data.map((m) => m.id)).toEqual(['tiny', 'run']);
     const info = infoReply.parse(await (await fetch(`${s.url}/v1/huacaya/info`)).json());
-    expect(info).toMatchObject({ base: 'tiny', precision: 'fp32', adapter_changes: false });
+    expect(info).toMatchObject({ base: 'tiny', adapter_changes: false });
 
     const base = { model: 'tiny', messages, max_tokens: 12 };
     const whole = await client.chat.completions.create({ ...base, logprobs: true, top_logprobs: 2 });
@@ -170,7 +172,9 @@ describe('huacaya serve', () => {
     s.child.kill('SIGINT');
     await until(() => s.stderr().includes('running answers are finished first') || s.child.exitCode !== null);
     s.child.kill('SIGINT');
-    expect([0, 130]).toContain(await s.ended);
+    await s.ended;
+    // Or all was done before it came.
+    expect(['SIGINT', 0]).toContain(s.child.signalCode ?? s.child.exitCode);
     await lost;
   });
 

@@ -1,33 +1,53 @@
-// Beam search of 4 beams, 24 tokens, against transformers 5.23 in fp32 on SmolLM2-135M-Instruct.
+// Answers in fp32 against transformers 5.23 on SmolLM2-135M-Instruct: greedy, 32 tokens, and 4 beams, 24 tokens.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Runtime } from '../../src/engine/index.ts';
 import { createRuntime } from '../../src/engine/node.ts';
-import { beamDefaults, beamSearch, passBeamModel } from '../../src/infer/index.ts';
+import { beamDefaults, createGenerator, type TextGenerator } from '../../src/infer/index.ts';
 import { openCheckpoint } from '../../src/models/node.ts';
-import { InferencePass, loadModel } from '../../src/runner/index.ts';
+import { type ConstantStore, createDecodeEngine } from '../../src/runner/index.ts';
+import { ask } from '../helpers/generation.ts';
 import { golden, goldenModel, goldenTitle } from './goldenModel.ts';
 
-describe.skipIf(!goldenModel)(`${goldenTitle}: beam search`, () => {
+/** fp32 keeps nothing. */
+const store: ConstantStore = {
+  find: async () => undefined,
+  save: () => Promise.reject(new Error('nothing is to be saved')),
+};
+
+describe.skipIf(!goldenModel)(`${goldenTitle}: answers`, () => {
   let runtime: Runtime;
-  let pass: InferencePass;
+  let generator: TextGenerator;
   let eosId: number;
   beforeAll(async () => {
     runtime = await createRuntime();
     const { config, weights, tokenizer } = await openCheckpoint(goldenModel!);
     eosId = tokenizer.eosId!;
-    const options = { runtime, config, weights, precision: 'fp32', training: false, positions: 256 } as const;
-    pass = await InferencePass.create(await loadModel(options));
+    const sizes = { precision: 'fp32', slots: 5, capacity: 256 } as const;
+    const engine = await createDecodeEngine({ runtime, config, weights, store, ...sizes });
+    generator = createGenerator({ engine, tokenizer, precision: 'fp32' });
     await weights.close();
   });
-  afterAll(() => runtime.close());
+  afterAll(async () => {
+    await generator?.close();
+    await runtime?.close();
+  });
+
+  it('greedy: tokens equal, alone and all at once', async () => {
+    const wishes = golden.logits.map(({ ids }) => ({ promptIds: ids, maxNewTokens: 32 }));
+    const wanted = golden.logits.map((_, i) => golden.greedy32[i]!.ids);
+    for (const [i, w] of wishes.entries())
+      expect((await ask(generator, w)).ids, golden.logits[i]!.text).toEqual(wanted[i]);
+    const together = await Promise.all(wishes.map((w) => ask(generator, w)));
+    expect(together.map((a) => a.ids)).toEqual(wanted);
+  });
 
   it.each(golden.logits.map(({ text, ids }, i) => ({ text, ids, expected: golden.beam4_24[i]!.ids })))(
-    'tokens equal: $text',
+    'beams: tokens equal: $text',
     async ({ ids, expected }) => {
-      const options = { ...beamDefaults, numBeams: 4, maxNewTokens: 24, eosIds: [eosId] };
-      const [best] = await beamSearch(passBeamModel(pass, ids.length + 24), ids, options);
-      expect(best!.ids).toEqual(expected);
-      expect(best!.finish).toBe(expected.at(-1) === eosId ? 'eos' : 'length');
+      const beam = { ...beamDefaults, numBeams: 4 };
+      const { ids: found, finish } = await ask(generator, { promptIds: ids, maxNewTokens: 24, beam });
+      expect(found).toEqual(expected);
+      expect(finish).toBe(expected.at(-1) === eosId ? 'eos' : 'length');
     },
   );
 });

@@ -7,7 +7,6 @@ import { openCheckpoint } from '../../src/models/node.ts';
 import type { Precision } from '../../src/quant/index.ts';
 import {
   type AdapterUse,
-  type ConstantStore,
   createDecodeEngine,
   type DecodeEngine,
   type DecodePrecision,
@@ -21,6 +20,7 @@ export interface TinyEngineOptions {
   precision: DecodePrecision;
   slots?: number;
   capacity?: number;
+  warn?: (message: string) => void;
 }
 
 /** Engines of one test file, with the folders that they read from until the end. */
@@ -37,9 +37,17 @@ export function tinyEngines() {
       const store = constantStore(out, { runtime, checkpoint, cacheDir: undefined });
       stores.push(store);
       const { precision, slots = 4, capacity = 128 } = options;
-      const engine = await createDecodeEngine({ runtime, config, weights, precision, store, slots, capacity });
-      await weights.close();
-      return engine;
+      const engine = createDecodeEngine({
+        runtime,
+        config,
+        weights,
+        precision,
+        store,
+        slots,
+        capacity,
+        ...(options.warn ? { warn: options.warn } : {}),
+      });
+      return engine.finally(() => weights.close());
     },
     async remove() {
       for (const s of stores) await s.dispose();
@@ -47,12 +55,6 @@ export function tinyEngines() {
     },
   };
 }
-
-/** A store for precisions that keep nothing. */
-export const noStore: ConstantStore = {
-  find: async () => undefined,
-  save: () => Promise.reject(new Error('nothing is to be saved')),
-};
 
 /** The pass that training uses to look at its model: written apart from the engine, one sequence at a time. */
 export async function plainPass(runtime: Runtime, model: TinyModel, precision: Precision): Promise<InferencePass> {

@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Runtime } from '../../src/engine/index.ts';
 import type { DecodeEngine, DecodePrecision, InferencePass } from '../../src/runner/index.ts';
+import { spoilt } from '../helpers/spoiltRuntime.ts';
 import { feed, onePass, plainLogits, plainPass, step, tinyEngines } from '../helpers/tinyDecode.ts';
 import { tinyConfigs, tinyModel } from '../helpers/tinyModel.ts';
 import { largestDifference, randomSequence, relativeError, startRuntime } from '../helpers/tinyRun.ts';
@@ -228,6 +229,45 @@ describe('in fewer bits', () => {
       code: 'BLOCKS_UNSUPPORTED',
       message: expect.stringMatching(/down_proj has 112 inputs/),
     });
+  });
+});
+
+describe('on a machine with wrong kernels', () => {
+  const model = tinyModel();
+  /** How far answers are from fp32, and what was said. */
+  async function off(machine: Runtime, precision: DecodePrecision) {
+    const said: string[] = [];
+    const engine = await engines.open(machine, model, { precision, warn: (m) => said.push(m) });
+    const expected = await plainLogits(await plainPass(runtime, model, 'fp32'), text.slice(0, 72));
+    const pieces = [text.slice(0, 70), [text[70]!], [text[71]!]];
+    return { off: relativeError(await feed(engine, 0, pieces), expected), said };
+  }
+
+  it('int4 lets single rows go in pairs', async () => {
+    const paired = await off(
+      spoilt(runtime, 4, (rows) => rows === 1),
+      'int4',
+    );
+    expect(paired.said).toEqual([expect.stringMatching(/rows go in pairs/)]);
+    expect(paired.off).toBeLessThan(0.25);
+  });
+
+  it('int4 in 8 bits has about the error of those', async () => {
+    const made = await off(
+      spoilt(runtime, 4, () => true),
+      'int4',
+    );
+    expect(made.said).toEqual([expect.stringMatching(/computing in 8 bits|using int8/)]);
+    expect(made.off).toBeLessThan(0.03);
+  });
+
+  it.each(['int4', 'int8'] as const)('%s in fp32 has none', async (precision) => {
+    const made = await off(
+      spoilt(runtime, 8, () => true),
+      precision,
+    );
+    expect(made.said).toEqual([expect.stringMatching(/using fp32/)]);
+    expect(made.off).toBeLessThan(exact);
   });
 });
 

@@ -143,7 +143,12 @@ function untilTold(out: Output, server: RunningServer): Promise<number> {
   return new Promise((resolve, reject) => {
     let told = false;
     const onSignal = (signal: NodeJS.Signals) => {
-      if (told) process.exit(signal === 'SIGINT' ? 130 : 143);
+      if (told) {
+        // As if nobody had listened: process.exit() in the middle of a native pass ends in an abort of its own.
+        process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+        process.kill(process.pid, signal);
+        return;
+      }
       told = true;
       out.say('ending: running answers are finished first; Ctrl-C ends at once');
       server.drain().then(resolve, reject);

@@ -6,8 +6,8 @@ import {
   type BeamRequest,
   beamDefaults,
   beamSearch,
-  bestTokens,
   checkBeam,
+  rawCandidatesOfRow,
 } from '../../../src/infer/index.ts';
 
 type Case = [
@@ -36,12 +36,12 @@ function markovModel(table: readonly number[][]) {
     vocabSize: table.length,
     async start(prompt: readonly number[], best: number) {
       held = [[...prompt]];
-      return bestTokens(rows[prompt.at(-1)!]!, best);
+      return rawCandidatesOfRow(rows[prompt.at(-1)!]!, best);
     },
     async step(parents: readonly number[], tokens: readonly number[], best: number) {
       model.steps++;
       held = parents.map((parent, i) => [...held[parent]!, tokens[i]!]);
-      return tokens.map((id) => bestTokens(rows[id]!, best));
+      return tokens.map((id) => rawCandidatesOfRow(rows[id]!, best));
     },
     close() {
       model.closed++;
@@ -159,15 +159,5 @@ describe('checkBeam', () => {
   it('accepts greedy settings', () => {
     const sampling = { temperature: 0, topP: 1, topK: 0, minP: 0, repetitionPenalty: 1.2, logitBias: new Map() };
     expect(checkBeam(beamDefaults, { sampling, stream: false })).toBe(beamDefaults);
-  });
-});
-
-describe('bestTokens', () => {
-  it('gives the largest logits, lower ids first among equals, and the log of the sum', () => {
-    const row = bestTokens(Float32Array.of(1, 3, -2, 3, 3), 2);
-    expect(row.ids).toEqual([1, 3]);
-    expect(row.logits).toEqual([3, 3]);
-    expect(row.logSumExp).toBeCloseTo(Math.log(Math.E + 3 * Math.exp(3) + Math.exp(-2)), 12);
-    expect(bestTokens(Float32Array.of(1, 2), 9).ids).toEqual([1, 0]);
   });
 });

@@ -301,7 +301,12 @@ describe('guessing ahead', () => {
     const wishes: Wishes[] = [{}, {}].map(() => ({ maxNewTokens: 60 }));
     await Promise.all(wishes.map((w) => ask(generator, w)));
     expect(engine.passes.filter((p) => p.ids.length === 2).length).toBeGreaterThan(50);
-    for (const more of [{ topLogprobs: 0 }, { sampling: { frequencyPenalty: 0.1 } }, constrained()[0]!]) {
+    for (const more of [
+      { speculate: false },
+      { topLogprobs: 0 },
+      { sampling: { frequencyPenalty: 0.1 } },
+      constrained()[0]!,
+    ]) {
       const before = engine.passes.length;
       await ask(generator, { promptIds: ids(9), maxNewTokens: 20, ...more });
       expect(engine.passes.slice(before + 1).every((p) => p.ids[0]!.length === 1)).toBe(true);

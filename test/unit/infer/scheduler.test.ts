@@ -151,6 +151,31 @@ describe('nobody wants more', () => {
     expect(engine.passes[passes]!.pasts).toEqual([0]);
   });
 
+  it('a token that was chosen too late is not taken', async () => {
+    const { engine, generator } = setUp();
+    const stop = new AbortController();
+    // So many are equally probable that the whole row is asked for.
+    const row = engine.row;
+    let asked = 0;
+    engine.row = (i) => {
+      if (++asked === 3) stop.abort();
+      return row(i);
+    };
+    const sampling = { temperature: 90, topP: 0.99, seed: 1 };
+    const cut = await ask(generator, {
+      sampling,
+      topLogprobs: 1,
+      maxNewTokens: 40,
+      ignoreEos: true,
+      signal: stop.signal,
+    });
+    await settle();
+    expect(asked).toBe(3);
+    expect(cut).toMatchObject({ finish: 'aborted' });
+    expect(cut.logprobs).toHaveLength(cut.ids.length);
+    expect(generator.stats().generatedTokens).toBe(cut.ids.length);
+  });
+
   it('who leaves the loop ends the request', async () => {
     const { engine, generator } = setUp();
     for await (const piece of generator.generate(request({ maxNewTokens: 60, ignoreEos: true }))) {
@@ -198,9 +223,11 @@ describe('nobody wants more', () => {
     await settle();
     void reader.return(undefined as never);
     expect(await waits).toMatchObject({ done: true, value: { finish: 'aborted', ids: [] } });
+    const passes = engine.passes.length;
     open();
-    expect(await ask(generator)).toMatchObject(await expected(request()));
+    expect(await ask(generator, { maxNewTokens: 12 })).toMatchObject(await expected(request()));
     expect(generator.stats().generatedTokens).toBe(cut.ids.length + 12);
+    expect(engine.passes.length - passes).toBeLessThanOrEqual(13);
   });
 });
 
@@ -247,6 +274,18 @@ describe('close', () => {
     await settle();
     await generator.close();
     expect(await beams).toMatchObject({ finish: 'aborted' });
+  });
+
+  it('does not let beams go on that nobody waits for', async () => {
+    const { open, opened } = gate();
+    const { engine, generator } = setUp({ slots: 3, gate: () => opened });
+    const beams = ask(generator, { beam, maxNewTokens: 40 });
+    await settle();
+    const over = generator.close();
+    open();
+    await over;
+    expect(await beams).toMatchObject({ finish: 'aborted', ids: [] });
+    expect(engine.passes).toHaveLength(1);
   });
 });
 
@@ -345,6 +384,8 @@ describe('adapters', () => {
   it('go when the last request that was made before has ended, also one that still waited', async () => {
     const { engine, generator } = setUp({ slots: 1 });
     await generator.addAdapter('a', fakeAdapter(1));
+    const { open, opened } = gate();
+    engine.gate = () => opened;
     const first = ask(generator, { maxNewTokens: 20 });
     const wishes = { adapter: 'a', promptIds: ids(5) };
     const waits = ask(generator, wishes);
@@ -355,6 +396,9 @@ describe('adapters', () => {
     await expect(ask(generator, wishes)).rejects.toMatchObject({ code: 'UNKNOWN_ADAPTER' });
     await expect(generator.removeAdapter('a')).rejects.toMatchObject({ code: 'UNKNOWN_ADAPTER' });
     const again = generator.addAdapter('a', fakeAdapter(2)).then(() => order.push('again'));
+    await settle();
+    expect(order).toEqual([]);
+    open();
     expect(await waits).toMatchObject(await expected(request(wishes)));
     await Promise.all([first, gone, again]);
     expect(order).toEqual(['gone', 'again']);

@@ -119,6 +119,16 @@ describe('slots with many free ones between', () => {
   });
 });
 
+it('what was moved goes on in its new place only', () => {
+  const slots = createSlots(2);
+  const from = use(slots, ids(5));
+  const to = slots.all[1]!;
+  slots.move(from, to);
+  to.tokens.push(7);
+  expect(from).toMatchObject({ busy: false, tokens: ids(5) });
+  expect(to).toMatchObject({ busy: true, tokens: [...ids(5), 7] });
+});
+
 it('forgets what was computed with an adapter that is gone', () => {
   const slots = createSlots(2);
   slots.give(use(slots, ids(5), 'a'));
