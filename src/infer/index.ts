@@ -15,7 +15,6 @@ export {
   restrictCandidates,
 } from './candidates.ts';
 export type { TokenConstraint } from './constraint.ts';
-export { type GenerateOptions, generate, generateText } from './generate.ts';
 export { createGenerator, type GeneratorOptions } from './generator.ts';
 export type { TokenTexts } from './grammar/tokenTrie.ts';
 export { type TokenVocabulary, tokenVocabulary } from './grammar/vocabulary.ts';

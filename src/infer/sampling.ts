@@ -34,6 +34,8 @@ export const defaultSampling: Readonly<SamplingOptions> = {
   seed: 0,
 };
 
+const leastTemperature = 1e-6;
+
 /** NaN is in no range. */
 function within(name: string, value: number, low: number, high: number): void {
   if (!(value >= low && value <= high)) throw usageError(`${name} is ${value}; use ${low} to ${high}`);
@@ -45,6 +47,10 @@ function within(name: string, value: number, low: number, high: number): void {
  */
 export function checkSampling(o: SamplingOptions, vocabSize?: number): SamplingOptions {
   within('temperature', o.temperature, 0, 100);
+  // Divided by less, logits of float32 are no numbers any more.
+  if (o.temperature > 0 && o.temperature < leastTemperature) {
+    throw usageError(`temperature is ${o.temperature}; use 0 for greedy, or at least ${leastTemperature}`);
+  }
   if (!(o.topP > 0 && o.topP <= 1)) throw usageError(`top_p is ${o.topP}; it must be above 0 and at most 1`);
   if (!Number.isSafeInteger(o.topK) || o.topK < 0)
     throw usageError(`top_k is ${o.topK}; it must be a whole number, 0 for off`);
