@@ -31,6 +31,8 @@ export async function storageFrom(env: Environment): Promise<AssistantStorage> {
 export interface AssistantOptions {
   /** Folders by name. */
   adapters?: Readonly<Record<string, string>>;
+  /** Folder of an adapter that is worked into the base model's weights; its prompt template becomes the model's. */
+  mergeAdapter?: string;
   /** Default: auto. */
   precision?: AnswerPrecision;
   /** Cores; default: all. */
@@ -85,7 +87,8 @@ export async function loadAssistant(
     checkId(id);
     adapterFolder(folder);
   }
-  const name = nameOrPath ?? (await defaultBase(adapters));
+  const { mergeAdapter } = options;
+  const name = nameOrPath ?? (await defaultBase({ ...adapters, ...(mergeAdapter ? { merged: mergeAdapter } : {}) }));
   const id = shortName(name);
   if (adapters[id] !== undefined) {
     throw usageError(`an adapter is called ${JSON.stringify(id)}, as its model is`, 'Give it another name.');
@@ -100,9 +103,11 @@ export async function loadAssistant(
   };
   const opened = new Map<string, OpenedAdapter>();
   let prompts: OpenedAdapter['prompts'];
+  let merged: OpenedAdapter | undefined;
   try {
     for (const repair of tokenizer.repairs) report.warn(`${id}: ${repair}`);
-    prompts = await choosePrompts(tokenizer, promptTemplateName);
+    merged = mergeAdapter === undefined ? undefined : await open(mergeAdapter);
+    prompts = merged?.prompts ?? (await choosePrompts(tokenizer, promptTemplateName));
     if (prompts.remembers && !tokenizer.chatTemplate) {
       throw new HuacayaError('NO_CHAT_TEMPLATE', `${id} has no chat template`, {
         hint: 'It is a base model: use a prompt template such as alpaca.',
@@ -118,6 +123,7 @@ export async function loadAssistant(
     slots,
     threads,
     contextLength,
+    ...(merged ? { merged: { adapter: merged.adapter } } : {}),
     cacheDir: options.quantisedCache !== false && storage.keepQuantised ? storage.cacheDir : undefined,
   });
   try {

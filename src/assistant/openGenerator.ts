@@ -45,8 +45,10 @@ export async function openGenerator(
 ): Promise<TextGenerator> {
   const begin = performance.now();
   const { config, weights, tokenizer, name } = checkpoint;
-  const precision = options.precision === 'auto' ? automaticPrecision(checkpoint) : options.precision;
   const { contextLength: wanted, merged } = options;
+  // What was on a grid of 4 bits is not any more once something is added.
+  const automatic = () => automaticPrecision(merged ? { ...checkpoint, storedAs: [] } : checkpoint);
+  const precision = options.precision === 'auto' ? automatic() : options.precision;
   try {
     if (wanted !== undefined && wanted > config.maxPositions) {
       throw usageError(`context_length is ${wanted}; ${name} was made for ${config.maxPositions} tokens`);

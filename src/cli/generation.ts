@@ -15,6 +15,7 @@ export interface GenerationFlags extends ModelFlags, Partial<Knobs> {}
 export interface ModelFlags {
   baseModel?: string;
   adapter?: string[];
+  mergeAdapter?: string;
   promptTemplateName?: string;
   precision: AnswerPrecision;
   threads?: number;
@@ -50,6 +51,7 @@ export function addModelOptions(command: Command): Command {
       'a LoRA adapter: what `train` wrote, or any PEFT folder; name=folder gives it a name; several: repeat it',
       (text: string, before: string[] = []) => [...before, text],
     )
+    .option('--merge-adapter <folder>', 'an adapter that is worked into the weights while they are loaded')
     .option('--prompt-template-name <name>', 'alpaca, alpaca_legacy, alpaca_short, vigogne, chat, or a JSON file')
     .addOption(
       new Option(
@@ -112,6 +114,7 @@ export async function loadFromFlags(
     precision: flags.precision,
     threads: flags.threads,
     promptTemplateName: flags.promptTemplateName,
+    ...(flags.mergeAdapter === undefined ? {} : { mergeAdapter: flags.mergeAdapter }),
     slots: flags.slots,
     contextLength: flags.contextLength,
     quantisedCache: flags.quantisedCache,

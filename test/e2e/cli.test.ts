@@ -238,6 +238,17 @@ describe('an interrupt', () => {
 const asking = '--adapter run --max-new-tokens 12 --threads 1';
 
 describe('generate', () => {
+  it('answers with a merged adapter as with one that is beside the model', async () => {
+    const same = '--base-model tiny --precision fp32 --max-new-tokens 12 --threads 1 Write';
+    const beside = await cli(`generate --adapter run ${same}`);
+    const merged = await cli(`generate --merge-adapter run ${same}`);
+    expect(merged).toMatchObject({ code: 0, stdout: beside.stdout });
+    // It changes something: the model without it answers otherwise.
+    const plain = await cli(`generate --prompt-template-name alpaca_short ${same}`);
+    expect(plain.stdout).not.toBe(beside.stdout);
+    expectOneError(await cli(`generate --merge-adapter nowhere ${same}`), 1, /nowhere/);
+  });
+
   it('prints the answer on stdout, the rest on stderr', async () => {
     const result = await cli(`generate ${asking} Hello`);
     expect(result.code).toBe(0);
