@@ -43,6 +43,8 @@ export interface AssistantOptions {
   slots?: number;
   /** Most tokens of prompt and answer together; default: 4,096, upper bound: what the model was made for. */
   contextLength?: number;
+  /** int8: keys and values take a quarter of the memory; long prompts take longer. Default: fp32. */
+  kvPrecision?: 'fp32' | 'int8';
   /** false: converted weights are not kept for the next start. */
   quantisedCache?: boolean;
   onProgress?: LoadReport['progress'];
@@ -123,6 +125,7 @@ export async function loadAssistant(
     slots,
     threads,
     contextLength,
+    ...(options.kvPrecision ? { kvPrecision: options.kvPrecision } : {}),
     ...(merged ? { merged: { adapter: merged.adapter } } : {}),
     cacheDir: options.quantisedCache !== false && storage.keepQuantised ? storage.cacheDir : undefined,
   });

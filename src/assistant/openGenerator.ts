@@ -4,11 +4,18 @@ import { createRuntime } from '../engine/node.ts';
 import { createGenerator, type TextGenerator } from '../infer/index.ts';
 import type { Adapter } from '../models/index.ts';
 import type { Checkpoint } from '../models/node.ts';
-import { createDecodeEngine, type DecodePrecision, decodePrecisions, mergedWeights } from '../runner/index.ts';
+import {
+  createDecodeEngine,
+  type DecodePrecision,
+  decodePrecisions,
+  type KvPrecision,
+  mergedWeights,
+} from '../runner/index.ts';
 import { adapterSalt } from './adapterSalt.ts';
 import { bytes } from './bytes.ts';
 import { constantStore } from './constantStore.ts';
 import type { LoadReport } from './loadReport.ts';
+import { sampleText } from './sampleText.ts';
 
 /** auto: as many bits as the file has, 4 or 8. */
 export const answerPrecisions = ['auto', ...decodePrecisions] as const;
@@ -21,6 +28,8 @@ export interface GeneratorOptions {
   slots: number;
   /** Most tokens of prompt and answer together; default: `defaultContext`, or what the model was made for if that is less. */
   contextLength?: number;
+  /** int8: keys and values take a quarter of the memory, and prompts take longer. Default: fp32. */
+  kvPrecision?: KvPrecision;
   /** Where converted weights are kept; without it they are not. */
   cacheDir?: string;
   /** An adapter that is worked into the weights, for good. */
@@ -35,6 +44,11 @@ export function automaticPrecision({ storedAs, config }: Pick<Checkpoint, 'store
   const widths = [config.hiddenSize, config.intermediateSize, config.heads * config.headDim];
   if (widths.some((w) => w % 32 !== 0)) return 'fp32';
   return /^Q4_[01]$/.test(storedAs[0] ?? '') ? 'int4' : 'int8';
+}
+
+/** The sample as the start of a prompt. */
+function sampleIds({ addBos, bosId, encode }: Checkpoint['tokenizer']): number[] {
+  return [...(addBos && bosId !== undefined ? [bosId] : []), ...encode(sampleText)];
 }
 
 /** @throws HuacayaError USAGE for a context longer than the model's. The checkpoint is closed in the end, whatever happens. */
@@ -67,6 +81,7 @@ export async function openGenerator(
         slots: options.slots,
         capacity,
         warn: (message) => report.warn(message),
+        ...(options.kvPrecision === 'int8' ? { kvPrecision: 'int8', sampleIds: sampleIds(tokenizer) } : {}),
         onProgress: (done) => report.progress(`loading ${name}  ${Math.round(done * 100)} %`),
       });
       const seconds = ((performance.now() - begin) / 1000).toFixed(1);

@@ -21,6 +21,7 @@ export interface ModelFlags {
   threads?: number;
   slots?: number;
   contextLength?: number;
+  kvPrecision: 'fp32' | 'int8';
   quantisedCache: boolean;
 }
 
@@ -67,6 +68,11 @@ export function addModelOptions(command: Command): Command {
       '--context-length <n>',
       'most tokens of prompt and answer together (default: 4096, or less if the model has less)',
       argument(numberOf),
+    )
+    .addOption(
+      new Option('--kv-precision <p>', 'int8: keys and values in a quarter of the memory, for long contexts')
+        .choices(['fp32', 'int8'])
+        .default('fp32'),
     )
     .option('--no-quantised-cache', quantisedCacheHelp);
 }
@@ -117,6 +123,7 @@ export async function loadFromFlags(
     ...(flags.mergeAdapter === undefined ? {} : { mergeAdapter: flags.mergeAdapter }),
     slots: flags.slots,
     contextLength: flags.contextLength,
+    kvPrecision: flags.kvPrecision,
     quantisedCache: flags.quantisedCache,
     storage: await storageFrom(process.env),
     warn: (text) => out.warn(text),

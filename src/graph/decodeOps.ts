@@ -75,9 +75,11 @@ export function nBitsLinear(x: Value, m: NBitsMatrix, { fine = false }: { fine?:
 export interface CachedAttention {
   /** [batch, tokens, (heads + 2 kvHeads) * headDim], or queries, keys and values apart. Not rotated yet. */
   qkv: readonly [Value] | readonly [Value, Value, Value];
-  /** [batch, kvHeads, capacity, headDim]. */
+  /** [batch, kvHeads, capacity, headDim]; with `scales` int8. */
   pastK: Value;
   pastV: Value;
+  /** Of each column of keys and values, [kvHeads * headDim]: what is held is the nearest code to x / scale from -128 to 127. */
+  scales?: { k: Value; v: Value };
   /** int32 [batch]: index of the last key that the last token of each sequence sees. */
   lastKey: Value;
   /** int32 []: the largest of them + 1. */
@@ -103,10 +105,16 @@ export function cachedAttention(o: CachedAttention): { y: Value; k: Value; v: Va
     return `${given} for ${o.heads} heads, past ${showShape(o.pastK.shape)} and ${showShape(o.pastV.shape)}`;
   });
   need('cachedAttention', sameShape(o.lastKey.shape, [batch!]), () => `lastKey ${showShape(o.lastKey.shape)}`);
+  const scales = o.scales ? [o.scales.k, o.scales.v] : [];
+  const columns = o.kvHeads * Number(headDim);
+  const dtype = o.scales ? 'int8' : 'float32';
+  need('cachedAttention', o.pastK.dtype === dtype && scales.every((s) => sameShape(s.shape, [columns])), () => {
+    return `past ${o.pastK.dtype} with scales ${scales.map((s) => showShape(s.shape)).join(', ')} for ${columns} columns`;
+  });
   const [first] = o.qkv;
-  const inputs = [...o.qkv, o.pastK, o.pastV, o.lastKey, o.total, o.cos, o.sin];
-  const cache = { dtype: 'float32' as const, shape: o.pastK.shape };
-  const node = makeNode('cachedAttention', inputs, { heads: o.heads, kvHeads: o.kvHeads }, [
+  const inputs = [...o.qkv, o.pastK, o.pastV, o.lastKey, o.total, o.cos, o.sin, ...scales];
+  const cache = { dtype, shape: o.pastK.shape } as const;
+  const node = makeNode('cachedAttention', inputs, { heads: o.heads, kvHeads: o.kvHeads, scaled: !!o.scales }, [
     { dtype: 'float32', shape: [first.shape[0]!, first.shape[1]!, o.heads * Number(headDim)] },
     cache,
     cache,

@@ -1,5 +1,5 @@
 // The ops of decodeOps.ts as onnxruntime's kernels.
-import { type EmitRule, simple } from './emitter.ts';
+import { type EmitRule, type OnnxAttrs, simple } from './emitter.ts';
 
 const contrib = 'com.microsoft';
 const toFloat32 = { to: { int: 1 } };
@@ -53,12 +53,19 @@ export const decodeRules: Record<string, EmitRule> = {
   },
 
   cachedAttention: (e, node, inputs, outputs) => {
-    const rest = inputs.slice(-6);
-    const qkv = inputs.slice(0, -6);
+    const scales = node.attrs.scaled ? inputs.slice(-2) : [];
+    const plain = inputs.slice(0, inputs.length - scales.length);
+    const rest = plain.slice(-6);
+    const qkv = plain.slice(0, -6);
     const { heads, kvHeads } = node.attrs as Record<string, number>;
-    const attrs = { num_heads: { int: heads! }, kv_num_heads: { int: kvHeads! }, do_rotary: { int: 1 } };
+    const attrs: OnnxAttrs = { num_heads: { int: heads! }, kv_num_heads: { int: kvHeads! }, do_rotary: { int: 1 } };
     const apart = qkv.length === 3 ? qkv : [qkv[0]!, '', ''];
-    e.nodeInto('GroupQueryAttention', [...apart, ...rest], outputs, attrs, contrib);
+    // Between the tables and the scales: positions, a bias and sinks, all absent.
+    const held = scales.length > 0 ? ['', '', '', ...scales] : [];
+    const kind = { string: 'PER_CHANNEL' };
+    const codes = { k_quant_type: kind, v_quant_type: kind, kv_cache_bit_width: { int: 8 } };
+    const all = scales.length > 0 ? { ...attrs, ...codes } : attrs;
+    e.nodeInto('GroupQueryAttention', [...apart, ...rest, ...held], outputs, all, contrib);
   },
 
   topK: (e, { attrs }, [x], outputs) => {

@@ -2,7 +2,7 @@
 import { usageError } from '../base/index.ts';
 import type { Runtime, View } from '../engine/index.ts';
 import type { LlamaConfig, WeightSource } from '../models/index.ts';
-import type { BodyKind } from './decodeBody.ts';
+import type { BodyKind, KvPrecision } from './decodeBody.ts';
 import { type BodySource, DecodeEngine } from './decodeEngine.ts';
 import { type DecodePlan, planBodies } from './decodePlan.ts';
 import { type ConstantStore, decodeConstants, requireBlocks32 } from './decodeWeights.ts';
@@ -31,6 +31,10 @@ export interface DecodeOptions {
   slots: number;
   /** Most tokens of each; at most what the model has positions for. */
   capacity: number;
+  /** Keys and values in 8 bits take a quarter of the memory; prompts take longer. Default: fp32. */
+  kvPrecision?: KvPrecision;
+  /** Token ids of ordinary text, which shows how large keys and values in 8 bits get. */
+  sampleIds?: readonly number[];
   onProgress?: (done: number) => void;
   /** Told where this machine cannot do what was asked for, and what is done instead. */
   warn?: (message: string) => void;
@@ -41,11 +45,23 @@ const wideFrom = 4;
 
 /** @throws HuacayaError BLOCKS_UNSUPPORTED, USAGE for a capacity beyond the model's positions. */
 export async function createDecodeEngine(options: DecodeOptions): Promise<DecodeEngine> {
+  const { kvPrecision, sampleIds, config } = options;
+  const engine = await openEngine(options);
+  if (kvPrecision === 'int8') await engine.findScales(sampleIds?.length ? sampleIds : spreadIds(config));
+  return engine;
+}
+
+/** Some tokens of everything that a model knows. */
+const spreadIds = ({ vocabSize }: LlamaConfig) =>
+  Array.from({ length: 64 }, (_, i) => Math.floor(((i * 0.618034) % 1) * vocabSize));
+
+async function openEngine(options: DecodeOptions): Promise<DecodeEngine> {
   const { runtime, config: c, weights, slots, capacity } = options;
   if (capacity > c.maxPositions)
     throw usageError(`context_length is ${capacity}; the model has ${c.maxPositions} positions`);
   const ropeFactors = await weights.ropeFactors();
-  const base = { runtime, config: c, ropeFactors, slots, capacity, wideFrom };
+  const kv = options.kvPrecision ?? 'fp32';
+  const base = { runtime, config: c, ropeFactors, slots, capacity, wideFrom, kv };
   const plan = await planFor(options);
   if (plan.warning !== undefined) options.warn?.(plan.warning);
   if (plan.narrow === 'float' || plan.narrow === 'nf4') {

@@ -142,18 +142,28 @@ function adapted(product: Product, changed: ReadonlySet<Group>, c: LlamaConfig):
   };
 }
 
+/** What keys and values are held in. */
+export type KvPrecision = 'fp32' | 'int8';
+
+export interface BodyOptions {
+  hasMeans?: HasMeans;
+  /** Rows go through the kernels for 4 and 8 bits in pairs, never alone. */
+  paired?: boolean;
+  /** int8: k0, v0, ... are codes, with scales of each column as `<layer>.kScale` and `.vScale` [kvHeads * headDim]. */
+  kv?: KvPrecision;
+}
+
 /**
  * Inputs: ids int64 [batch, tokens], lastKey int32 [batch], total int32 [], keep int64 [kept] (rows counted through batch and
  * tokens), k0, v0, ... [batch, kvHeads, capacity, headDim], cos and sin, weights. Outputs: logits [kept, vocab]; best
  * [kept, 2 * bestCount], the largest logits, falling, and their ids; k0.new, v0.new, ... to be bound to the memory of k0, v0, ...
  * @param adaptedGroups where adapters add something: `mix.<group>` [batch, 1, rank], and A and B in each layer.
- * @param options paired: rows go through the kernels for 4 and 8 bits in pairs, never alone.
  */
 export function bodyProgram(
   c: LlamaConfig,
   kind: BodyKind,
   adaptedGroups: ReadonlySet<Group>,
-  { hasMeans = () => true, paired = false }: { hasMeans?: HasMeans; paired?: boolean } = {},
+  { hasMeans = () => true, paired = false, kv = 'fp32' }: BodyOptions = {},
 ): Program {
   const fine = paired || kind === 'bits8';
   const ids = input('ids', ['batch', 'tokens'], 'int64');
@@ -175,9 +185,17 @@ export function bodyProgram(
   const outputs: Record<string, Value> = {};
   let x = embedTokens(table, ids);
   for (let layer = 0; layer < c.layers; layer++) {
-    const past = (name: string) => input(name, ['batch', c.kvHeads, 'capacity', c.headDim]);
+    const held = ['batch', c.kvHeads, 'capacity', c.headDim];
+    const past = (name: string) => input(name, held, kv === 'int8' ? 'int8' : 'float32');
+    const scale = (name: string) => input(`${layer}.${name}Scale`, [c.kvHeads * c.headDim]);
     const qkv = product(layer, 'qkv', norm(x, `${layer}.attentionNorm`));
-    const seen = cachedAttention({ ...shared, qkv: [qkv], pastK: past(`k${layer}`), pastV: past(`v${layer}`) });
+    const seen = cachedAttention({
+      ...shared,
+      qkv: [qkv],
+      pastK: past(`k${layer}`),
+      pastV: past(`v${layer}`),
+      ...(kv === 'int8' ? { scales: { k: scale('k'), v: scale('v') } } : {}),
+    });
     outputs[`k${layer}.new`] = seen.k;
     outputs[`v${layer}.new`] = seen.v;
     x = add(x, product(layer, 'o', seen.y));

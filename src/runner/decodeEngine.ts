@@ -13,7 +13,16 @@ import {
 import { type Adapter, type LlamaConfig, ropeTables } from '../models/index.ts';
 import { hadamard, nBitsBlock } from '../quant/index.ts';
 import { type AdapterStack, type AdapterUse, stackAdapters } from './adapterStack.ts';
-import { type BodyKind, bestCount, bodyProgram, type Group, groupShape, type HasMeans } from './decodeBody.ts';
+import {
+  type BodyKind,
+  bestCount,
+  bodyProgram,
+  type Group,
+  groupShape,
+  type HasMeans,
+  type KvPrecision,
+} from './decodeBody.ts';
+import { betterScales, firstScale } from './kvScales.ts';
 import { adjustProgram, pickProgram } from './pickPrograms.ts';
 import { Workspace } from './workspace.ts';
 
@@ -39,6 +48,8 @@ export interface DecodeEngineOptions {
   wide: BodySource;
   /** From how many rows on the wide body is faster. */
   wideFrom: number;
+  /** int8: a quarter of the memory, and prompts take longer. Before anything else `findScales` has to be called. */
+  kv?: KvPrecision;
 }
 
 /** One pass. Slots `first`, `first + 1`, ... take part, each with the same number of new tokens; several only with one each. */
@@ -103,6 +114,8 @@ export class DecodeEngine {
   private readonly keys: readonly DeviceBuffer[];
   private readonly values: readonly DeviceBuffer[];
   private readonly rope: { cos: View; sin: View };
+  /** Of keys and values in 8 bits, by name of the input. */
+  private readonly scales: Record<string, View> = {};
   private readonly programs = new Map<string, Promise<CompiledProgram>>();
   private readonly adapters = new Map<string, Pick<Adapter, 'layout' | 'params'>>();
   private readonly rotations = new Map<number, View>();
@@ -120,10 +133,20 @@ export class DecodeEngine {
     this.slots = slots;
     this.capacity = capacity;
     this.workspace = new Workspace(runtime);
+    const dtype = options.kv === 'int8' ? 'int8' : 'float32';
     const cache = () =>
-      Array.from({ length: c.layers }, () => runtime.alloc('float32', slots * c.kvHeads * capacity * c.headDim));
+      Array.from({ length: c.layers }, () => runtime.alloc(dtype, slots * c.kvHeads * capacity * c.headDim));
     this.keys = cache();
     this.values = cache();
+    if (options.kv === 'int8') {
+      const columns = c.kvHeads * c.headDim;
+      for (let layer = 0; layer < c.layers; layer++) {
+        for (const name of ['k', 'v']) {
+          const first = new Float32Array(columns).fill(firstScale);
+          this.scales[`${layer}.${name}Scale`] = view(runtime.upload(first), [columns]);
+        }
+      }
+    }
     const tables = ropeTables(c, capacity, options.ropeFactors);
     const half = [capacity, c.headDim / 2];
     this.rope = { cos: view(runtime.upload(tables.cos), half), sin: view(runtime.upload(tables.sin), half) };
@@ -153,6 +176,7 @@ export class DecodeEngine {
         bodyProgram(this.config, source.kind, groups, {
           hasMeans: meansIn(this.config, source.constants),
           paired: !!source.paired,
+          kv: this.o.kv ?? 'fp32',
         }),
         source.constants,
       ),
@@ -209,7 +233,12 @@ export class DecodeEngine {
     const key = `${source.kind} ${first} ${batch}`;
     const held = this.bindings.get(key);
     if (held) return held;
-    const feeds: Record<string, View> = { ...source.views, ...this.rope, ...(this.stack?.views ?? {}) };
+    const feeds: Record<string, View> = {
+      ...source.views,
+      ...this.rope,
+      ...this.scales,
+      ...(this.stack?.views ?? {}),
+    };
     const fetches: Record<string, View> = {};
     for (const name of program.inputs) {
       const block = /^rotation(\d+)$/.exec(name);
@@ -381,6 +410,31 @@ export class DecodeEngine {
     };
     runtime.run(program, feeds, { adjusted });
     return adjusted;
+  }
+
+  /**
+   * Finds the scales of keys and values in 8 bits: three looks at a text, in slot 0. Whatever any slot held is lost.
+   * @param ids ordinary text; its first 64 tokens that fit.
+   */
+  async findScales(ids: readonly number[]): Promise<void> {
+    const { kvHeads, headDim, layers } = this.config;
+    const text = ids.slice(0, Math.min(64, this.capacity));
+    const read = async (v: View) => (await this.runtime.read(v)) as Int8Array & Float32Array;
+    for (let look = 0; look < 3; look++) {
+      await this.extend({ first: 0, pasts: [0], ids: [text], adapters: [], narrow: true });
+      for (let layer = 0; layer < layers; layer++) {
+        for (const [name, buffers] of [['k', this.keys] as const, ['v', this.values] as const]) {
+          const codes = new Int8Array(kvHeads * text.length * headDim);
+          for (let head = 0; head < kvHeads; head++) {
+            const rows = view(buffers[layer]!, [text.length, headDim], head * this.capacity * headDim);
+            codes.set(await read(rows), head * text.length * headDim);
+          }
+          const scales = this.scales[`${layer}.${name}Scale`]!;
+          const better = betterScales(codes, await read(scales), { headDim, pairs: name === 'k' });
+          this.runtime.write(scales.buffer, better);
+        }
+      }
+    }
   }
 
   /** Keys and values of tokens [from, to) of one slot to the same places of another. */

@@ -15,6 +15,7 @@ export {
   type DecodePrecision,
   decodePrecisions,
 } from './createDecodeEngine.ts';
+export type { KvPrecision } from './decodeBody.ts';
 export { DecodeEngine, type Pass, type Picked, type PickOptions, type RowChanges } from './decodeEngine.ts';
 export type { ConstantStore, DecodeRecipe } from './decodeWeights.ts';
 export { dropoutMask } from './dropoutMask.ts';

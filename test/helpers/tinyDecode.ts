@@ -11,6 +11,7 @@ import {
   type DecodeEngine,
   type DecodePrecision,
   InferencePass,
+  type KvPrecision,
   loadModel,
   type Pass,
 } from '../../src/runner/index.ts';
@@ -20,6 +21,8 @@ export interface TinyEngineOptions {
   precision: DecodePrecision;
   slots?: number;
   capacity?: number;
+  kvPrecision?: KvPrecision;
+  sampleIds?: readonly number[];
   warn?: (message: string) => void;
 }
 
@@ -36,16 +39,15 @@ export function tinyEngines() {
       const out = { warn: () => {}, progress: () => {} };
       const store = constantStore(out, { runtime, checkpoint, cacheDir: undefined });
       stores.push(store);
-      const { precision, slots = 4, capacity = 128 } = options;
+      const { slots = 4, capacity = 128, ...rest } = options;
       const engine = createDecodeEngine({
         runtime,
         config,
         weights,
-        precision,
         store,
         slots,
         capacity,
-        ...(options.warn ? { warn: options.warn } : {}),
+        ...rest,
       });
       return engine.finally(() => weights.close());
     },

@@ -132,3 +132,66 @@ describe('attention over a cache in place', () => {
     await step(cache, randomTensor([2, 1, width], uniform), [3, 0]);
   });
 });
+
+describe('a cache in 8 bits', () => {
+  const columns = kvHeads * headDim;
+  const scales = build([columns], ([i]) => (i! % 3 ? 0.025 : 0.03));
+  const held = (name: string) => input(name, cacheShape, 'int8');
+  const quantised = cachedAttention({
+    qkv: [input('qkv', ['batch', 'tokens', width])],
+    pastK: held('pastK'),
+    pastV: held('pastV'),
+    scales: { k: input('kScale', [columns]), v: input('vScale', [columns]) },
+    lastKey: input('last', ['batch'], 'int32'),
+    total: input('total', [], 'int32'),
+    cos: input('cos', ['positions', headDim / 2]),
+    sin: input('sin', ['positions', headDim / 2]),
+    heads,
+    kvHeads,
+  });
+  const scaleAt = (h: number, i: number) => scales.data[h * headDim + i]!;
+
+  it.each([
+    ['a prompt', 1, 5, [4]],
+    ['a chunk with a past', 1, 3, [9]],
+    ['single tokens with different pasts', 3, 1, [0, 11, 6]],
+  ] as const)('holds the nearest codes, and answers from them: %s', async (_name, batch, tokens, last) => {
+    const compiled = await runtime.compile(program('attention8', quantised));
+    const shape = [batch, kvHeads, capacity, headDim];
+    const before = [0, 1].map(() => Int8Array.from({ length: size(shape) }, () => Math.round(80 * uniform())));
+    const [k, v] = before.map((codes) => view(runtime.upload(codes.slice()), shape)) as [View, View];
+    const qkv = randomTensor([batch, tokens, width], uniform);
+    const total = Math.max(...last) + 1;
+    const y = view(runtime.alloc('float32', batch * tokens * heads * headDim), [batch, tokens, heads * headDim]);
+    const shared = { last: integers([batch], ...last), total: integers([], total), cos: floats(cos), sin: floats(sin) };
+    const feeds = { ...shared, qkv: floats(qkv), pastK: k, pastV: v, kScale: floats(scales), vScale: floats(scales) };
+    runtime.run(compiled, feeds, { y, k, v });
+
+    const values = (codes: Int8Array) =>
+      build(shape, ([b, h, p, i]) => {
+        return codes[((b! * kvHeads + h!) * capacity + p!) * headDim + i!]! * scaleAt(h!, i!);
+      });
+    const expected = evaluateNamed(outputs, {
+      qkv,
+      pastK: values(before[0]!),
+      pastV: values(before[1]!),
+      last: { shape: [batch], data: [...last] },
+      total: { shape: [], data: [total] },
+      cos,
+      sin,
+    });
+    for (const [made, wanted] of [
+      [k, expected.k!],
+      [v, expected.v!],
+    ] as const) {
+      const data = values((await runtime.read(made)) as Int8Array).data;
+      const codeSteps = data.map((x, at) => {
+        const [h, i] = [Math.floor(at / (capacity * headDim)) % kvHeads, at % headDim];
+        return Math.abs(x - wanted.data[at]!) / scaleAt(h, i);
+      });
+      expect(Math.max(...codeSteps)).toBeLessThan(0.501);
+    }
+    const error = (await contents(y)).data.map((x, i) => Math.abs(x - expected.y!.data[i]!));
+    expect(Math.max(...error)).toBeLessThan(0.03);
+  });
+});

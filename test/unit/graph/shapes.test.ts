@@ -98,11 +98,19 @@ const nBits = (wrong: { codes?: Dim[]; scales?: Dim[]; zeroPoints?: Dim[]; bits?
 });
 
 /** Four heads and two of keys and values, 16 wide, with a cache for 9 keys; what is given is wrong. */
-const attend = (wrong: { qkv?: Dim[][]; pastK?: Dim[]; pastV?: Dim[]; lastKey?: Dim[] }) =>
+const attend = (wrong: {
+  qkv?: Dim[][];
+  pastK?: Dim[];
+  pastV?: Dim[];
+  lastKey?: Dim[];
+  scales?: Dim[];
+  dtype?: 'int8';
+}) =>
   cachedAttention({
     qkv: (wrong.qkv ?? [['n', 1, 128]]).map((shape) => v(...shape)) as [Value],
-    pastK: v(...(wrong.pastK ?? ['n', 2, 9, 16])),
-    pastV: v(...(wrong.pastV ?? ['n', 2, 9, 16])),
+    pastK: input('k', wrong.pastK ?? ['n', 2, 9, 16], wrong.dtype ?? 'float32'),
+    pastV: input('v', wrong.pastV ?? ['n', 2, 9, 16], wrong.dtype ?? 'float32'),
+    ...(wrong.scales ? { scales: { k: input('ks', wrong.scales), v: input('vs', wrong.scales) } } : {}),
     lastKey: input('last', wrong.lastKey ?? ['n'], 'int32'),
     total: input('total', [], 'int32'),
     cos: v('positions', 8),
@@ -203,6 +211,13 @@ const mistakes: [string, () => unknown, string[]][] = [
   ['cachedAttention', () => attend({ pastV: ['n', 2, 8, 16] }), ['past [n, 2, 9, 16] and [n, 2, 8, 16]']],
   ['cachedAttention', () => attend({ lastKey: [1] }), ['lastKey [1]']],
   ['cachedAttention', () => attend({ lastKey: ['n', 1] }), ['lastKey [n, 1]']],
+  ['cachedAttention', () => attend({ scales: [32] }), ['past float32 with scales [32], [32]']],
+  [
+    'cachedAttention',
+    () => attend({ scales: [16], dtype: 'int8' }),
+    ['past int8 with scales [16], [16] for 32 columns'],
+  ],
+  ['cachedAttention', () => attend({ dtype: 'int8' }), ['past int8 with scales  for 32 columns']],
   ['topK', () => topK(v('n', 9), 10), ['10 of [n, 9]']],
   ['topK', () => topK(v('n', 9), 0), ['0 of [n, 9]']],
   ['topK', () => topK(v(9), 2), ['2 of [9]']],

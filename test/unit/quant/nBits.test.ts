@@ -11,6 +11,7 @@ import {
   nBitsWidth,
   packNBits,
   packRows,
+  withoutMeans,
 } from '../../../src/quant/index.ts';
 
 const block = 32;
@@ -282,6 +283,46 @@ describe.each([
         }
       }),
     );
+  });
+});
+
+describe('without the columns for means', () => {
+  /** The weights of a matrix that has none. */
+  const plain = ({ codes, scales, zeroPoints }: NBitsCodes, bits: 4 | 8, out: number, width: number) =>
+    Array.from({ length: out * width }, (_, at) => {
+      const [row, column] = [Math.floor(at / width), at % width];
+      const blocks = width / block;
+      const b = Math.floor(column / block);
+      const code = field(codes, (row * blocks * block * bits) / 8, column, bits);
+      const point = field(zeroPoints, row * Math.ceil((blocks * bits) / 8), b, bits);
+      return (code - point) * scales[row * blocks + b]!;
+    });
+
+  it.each([1, 2, 3, 33])('a matrix of Q4_0 is the same, with %i blocks in a row', (own) => {
+    const [out, width] = [3, own * block];
+    const blocks = fc.sample(q40, { numRuns: out * own, seed: own });
+    const packed = packNBits(4, Float32Array.from(blocks.flat()), out, width);
+    const made = withoutMeans(4, packed, out, width)!;
+    const shape = nBitsShape(4, out, width, false);
+    expect(shape).toEqual({ codes: [3, own, 16], scales: [3, own], zeroPoints: [3, Math.ceil(own / 2)] });
+    expect([made.codes.length, made.scales.length, made.zeroPoints.length]).toEqual([
+      3 * own * 16,
+      3 * own,
+      3 * Math.ceil(own / 2),
+    ]);
+    const whole = weightsOf(packed, 4, out, width).flat();
+    for (const [i, w] of plain(made, 4, out, width).entries()) expect(Math.abs(w - whole[i]!)).toBeLessThan(1e-5);
+    // No half byte of what is gone.
+    if (own % 2 === 1) expect(made.zeroPoints.every((z, i) => (i + 1) % Math.ceil(own / 2) !== 0 || z < 16)).toBe(true);
+  });
+
+  it.each([4, 8] as const)('there is none where blocks start anywhere, in %i bits', (bits) => {
+    const [out, width] = [2, 4 * block];
+    const weight = Float32Array.from({ length: out * width }, (_, i) => Math.sin(i * 0.7) + 0.3);
+    expect(withoutMeans(bits, packNBits(bits, weight, out, width), out, width)).toBeUndefined();
+    // One block of one row is enough.
+    const one = new Float32Array(out * width).map((_, i) => (i < width ? 0 : weight[i]!)).fill(0, width + block);
+    expect(withoutMeans(bits, packNBits(bits, one, out, width), out, width)).toBeUndefined();
   });
 });
 
