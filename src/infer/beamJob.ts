@@ -33,8 +33,10 @@ export async function answerWithBeams(
     ...(stop.length > 0 ? { ends: (ids) => textOf(ids).met !== undefined } : {}),
   });
   if (job.finish) return 0;
-  const { ids, finish } = best!;
-  const { text, met } = textOf(finish === 'eos' ? ids.slice(0, -1) : ids);
+  const { ids } = best!;
+  const { text, met } = textOf(best!.finish === 'eos' ? ids.slice(0, -1) : ids);
+  // What a search that was cut short liked best so far is not its answer, whole as it may look.
+  const finish = job.stopping.signal.aborted ? 'aborted' : best!.finish;
   job.answer({ ids, text, finish, ...(finish === 'stop' && met !== undefined ? { stopString: met } : {}) });
   return ids.length;
 }
