@@ -1,19 +1,16 @@
 // Keeps files of constants for generation beside the other converted weights. Where they cannot be kept they go to the
 // system's folder for temporary files for as long as this process lives.
-import { rmSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HuacayaError } from '../base/index.ts';
-import { fileError } from '../base/node.ts';
+import { temporaryFolder } from '../base/node.ts';
 import type { ConstantFile, Runtime } from '../engine/index.ts';
-import { openConstants, saveViews, viewFileSize } from '../engine/node.ts';
-import { freeBytes, markUsed, pruneQuantised, quantisedFolder } from '../hub/index.ts';
+import { openConstants, saveViews } from '../engine/node.ts';
+import { markUsed } from '../hub/index.ts';
 import type { Checkpoint } from '../models/node.ts';
 import type { ConstantStore, DecodeRecipe } from '../runner/index.ts';
-import { bytes } from './bytes.ts';
 import type { LoadReport } from './loadReport.ts';
-import { isAboutFile, locateWeights } from './quantisedCache.ts';
+import { isAboutFile, keepViews, locateWeights, warnOnce } from './quantisedCache.ts';
 
 export interface KeptConstants extends ConstantStore {
   /** Files were asked for, and all of them were there. */
@@ -22,20 +19,6 @@ export interface KeptConstants extends ConstantStore {
   verified(): Promise<void>;
   /** Deletes what was only for this process. */
   dispose(): Promise<void>;
-}
-
-/** A folder for this process alone, which is gone at the latest when it ends. */
-async function temporaryFolder(): Promise<{ path: string; remove: () => Promise<void> }> {
-  const path = await mkdtemp(join(tmpdir(), 'huacaya-weights-')).catch((cause) => {
-    throw fileError(tmpdir(), cause);
-  });
-  const atExit = () => rmSync(path, { recursive: true, force: true });
-  process.once('exit', atExit);
-  const remove = async () => {
-    process.off('exit', atExit);
-    await rm(path, { recursive: true, force: true }).catch(() => {});
-  };
-  return { path, remove };
 }
 
 /** @param cacheDir Huacaya's own cache folder; undefined: nothing is kept. */
@@ -48,12 +31,7 @@ export function constantStore(
   const wanted = new Map<string, string>();
   let temporary: Awaited<ReturnType<typeof temporaryFolder>> | undefined;
   let missing = false;
-  /** One line is enough, whatever else goes wrong. */
-  let told = false;
-  const warn = (message: string) => {
-    if (!told) out.warn(`quantised cache: ${message}`);
-    told = true;
-  };
+  const warn = warnOnce(out);
   const locate = ({ programs, ...plain }: DecodeRecipe, dir: string) =>
     locateWeights({ runtime, checkpoint, cacheDir: dir }, plain.file, plain, programs);
 
@@ -62,18 +40,7 @@ export function constantStore(
     if (wanted.get(recipe.file) !== key) {
       throw new HuacayaError('MODEL_CHANGED', `${checkpoint.name} was written to while it was read`);
     }
-    const size = viewFileSize(key, views);
-    const free = await freeBytes(path);
-    if (free !== undefined && free < size) {
-      throw new HuacayaError(
-        'NO_SPACE',
-        `${bytes(size)} are needed in ${quantisedFolder(dir)}, ${bytes(free)} are free`,
-      );
-    }
-    out.progress(`saving ${bytes(size)} of quantised weights for the next start`);
-    await saveViews(runtime, path, key, views);
-    out.progress(`saved ${bytes(size)} of quantised weights for the next start: ${path}`, true);
-    await pruneQuantised(dir, path);
+    await keepViews(out, { runtime, cacheDir: dir }, { path, key }, views);
     return openConstants(path, key);
   }
 
@@ -119,7 +86,7 @@ export function constantStore(
           warn(`${e.message}; the next start converts the weights again`);
         }
       }
-      temporary ??= await temporaryFolder();
+      temporary ??= await temporaryFolder('huacaya-weights-');
       const path = join(temporary.path, `${recipe.file}.weights`);
       await saveViews(runtime, path, 'temporary', views);
       return openConstants(path, 'temporary');
@@ -128,7 +95,7 @@ export function constantStore(
       await Promise.all(checks);
     },
     async dispose() {
-      await temporary?.remove();
+      await temporary?.remove().catch(() => {});
       temporary = undefined;
     },
   };

@@ -2,7 +2,7 @@
 // It may never stop a run: what goes wrong with the file is said in one line, and the weights are made from the model.
 import { createHash } from 'node:crypto';
 import { HuacayaError } from '../base/index.ts';
-import type { Runtime } from '../engine/index.ts';
+import type { Runtime, View } from '../engine/index.ts';
 import { loadViews, saveViews, viewFileSize } from '../engine/node.ts';
 import { freeBytes, markUsed, pruneQuantised, quantisedFolder, quantisedPath } from '../hub/index.ts';
 import { type Checkpoint, fingerprintFiles } from '../models/node.ts';
@@ -44,15 +44,38 @@ export async function locateWeights(
 /** What goes wrong with a file; the engine's own failures are no reason to go on. */
 export const isAboutFile = (e: unknown): e is HuacayaError => e instanceof HuacayaError && e.code !== 'ENGINE';
 
-export function quantisedCache(out: LoadReport, { runtime, checkpoint, cacheDir }: WeightsPlace): QuantisedCache {
-  /** What the file is asked for, and where it is: decided before anything is read from the checkpoint. */
-  let place: { key: string; path: string } | undefined;
-  /** One line is enough, whatever else goes wrong. */
+/** One line is enough, whatever else goes wrong. */
+export function warnOnce(out: LoadReport): (message: string) => void {
   let told = false;
-  const warn = (message: string) => {
+  return (message) => {
     if (!told) out.warn(`quantised cache: ${message}`);
     told = true;
   };
+}
+
+/** Writes a file of the cache, and makes room. @throws HuacayaError NO_SPACE, FILE_UNREADABLE, ENGINE. */
+export async function keepViews(
+  out: LoadReport,
+  { runtime, cacheDir }: Pick<WeightsPlace, 'runtime' | 'cacheDir'>,
+  { path, key }: { path: string; key: string },
+  views: ReadonlyMap<string, View>,
+): Promise<void> {
+  const size = viewFileSize(key, views);
+  const free = await freeBytes(path);
+  if (free !== undefined && free < size) {
+    const room = `${bytes(size)} are needed in ${quantisedFolder(cacheDir)}, ${bytes(free)} are free`;
+    throw new HuacayaError('NO_SPACE', room);
+  }
+  out.progress(`saving ${bytes(size)} of quantised weights for the next start`);
+  await saveViews(runtime, path, key, views);
+  await pruneQuantised(cacheDir, path);
+  out.progress(`saved ${bytes(size)} of quantised weights for the next start: ${path}`, true);
+}
+
+export function quantisedCache(out: LoadReport, { runtime, checkpoint, cacheDir }: WeightsPlace): QuantisedCache {
+  /** What the file is asked for, and where it is: decided before anything is read from the checkpoint. */
+  let place: { key: string; path: string } | undefined;
+  const warn = warnOnce(out);
   const locate = ({ programs, ...plain }: ConversionRecipe) => {
     const use = plain.training ? 'train' : 'run';
     return locateWeights({ runtime, checkpoint, cacheDir }, `${plain.precision}-${use}`, plain, programs);
@@ -79,17 +102,7 @@ export function quantisedCache(out: LoadReport, { runtime, checkpoint, cacheDir 
         const now = await locate(recipe);
         // Written to while it was read: nobody knows which bytes these weights are made of.
         if (!place || now.key !== place.key) return;
-        const { path, key } = place;
-        const size = viewFileSize(key, views);
-        const free = await freeBytes(path);
-        if (free !== undefined && free < size) {
-          const room = `${bytes(size)} are needed in ${quantisedFolder(cacheDir)}, ${bytes(free)} are free`;
-          throw new HuacayaError('NO_SPACE', room);
-        }
-        out.progress(`saving ${bytes(size)} of quantised weights for the next start`);
-        await saveViews(runtime, path, key, views);
-        await pruneQuantised(cacheDir, path);
-        out.progress(`saved ${bytes(size)} of quantised weights for the next start: ${path}`, true);
+        await keepViews(out, { runtime, cacheDir }, place, views);
       } catch (e) {
         if (!isAboutFile(e)) throw e;
         warn(`${e.message}; the next start converts the weights again`);

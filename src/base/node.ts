@@ -1,7 +1,8 @@
 // The part of `base` that needs Node: files opened for random access, and writes that are complete or absent.
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
+import { existsSync, rmSync } from 'node:fs';
+import { type FileHandle, mkdir, mkdtemp, open, rename, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { type ByteSource, checkRange } from './byteSource.ts';
 import { HuacayaError, usageError } from './errors.ts';
@@ -121,4 +122,18 @@ export async function writeFolderAtomic(
 
 export function outputExists(path: string): HuacayaError {
   return usageError(`${path} exists already`, 'Choose another --output, or pass --overwrite to replace it.');
+}
+
+/** A folder for this process alone, which is gone at the latest when the process ends. */
+export async function temporaryFolder(prefix: string): Promise<{ path: string; remove: () => Promise<void> }> {
+  const path = await mkdtemp(join(tmpdir(), prefix)).catch((cause) => {
+    throw fileError(tmpdir(), cause);
+  });
+  const atExit = () => rmSync(path, { recursive: true, force: true });
+  process.once('exit', atExit);
+  const remove = async () => {
+    process.off('exit', atExit);
+    await rm(path, { recursive: true, force: true });
+  };
+  return { path, remove };
 }

@@ -2,18 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { usageError } from '../base/index.ts';
 import { fileError } from '../base/node.ts';
-import { beamDefaults, defaultSampling } from '../infer/index.ts';
+import { beamDefaults, defaultSampling, type SamplingOptions } from '../infer/index.ts';
 
-export interface Knobs {
-  temperature: number;
-  topP: number;
-  topK: number;
-  minP: number;
-  repetitionPenalty: number;
-  presencePenalty: number;
-  frequencyPenalty: number;
-  logitBias: ReadonlyMap<number, number>;
-  seed: number;
+export interface Knobs extends SamplingOptions {
   numBeams: number;
   lengthPenalty: number;
   earlyStopping: boolean | 'never';

@@ -1,11 +1,9 @@
 // The Runtime over onnxruntime-node in a worker thread. Runs are posted in batches; this thread never computes.
-import { rmSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { availableParallelism, cpus, tmpdir } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { availableParallelism, cpus } from 'node:os';
+import { basename, dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { HuacayaError, usageError } from '../base/index.ts';
-import { fileError } from '../base/node.ts';
+import { temporaryFolder } from '../base/node.ts';
 import { type Constants, type Program, toOnnx } from '../graph/index.ts';
 import { type Command, type FileFailure, lastMessage, type Reply, type WorkerOptions } from './protocol.ts';
 import {
@@ -42,20 +40,6 @@ function workerUrl(): URL {
   return here.endsWith('.ts') ? new URL('../../dist/engine/ortWorker.js', here) : new URL('./ortWorker.js', here);
 }
 
-/** A folder for traces, which is gone at the latest when the process ends. */
-async function traceFolder(): Promise<{ path: string; remove: () => Promise<void> }> {
-  const path = await mkdtemp(join(tmpdir(), 'huacaya-profile-')).catch((cause) => {
-    throw fileError(tmpdir(), cause);
-  });
-  const atExit = () => rmSync(path, { recursive: true, force: true });
-  process.once('exit', atExit);
-  const remove = async () => {
-    process.off('exit', atExit);
-    await rm(path, { recursive: true, force: true });
-  };
-  return { path, remove };
-}
-
 export interface RuntimeOptions {
   /** Programs give memory back after each run instead of keeping it for the next: less memory, and somewhat slower. */
   frugal?: boolean;
@@ -83,7 +67,7 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
     throw usageError(`threads is ${threads}; this machine has ${most} cores`, `Use 1 to ${most}.`);
   }
   const { profile } = options;
-  const traces = profile ? await traceFolder() : undefined;
+  const traces = profile ? await temporaryFolder('huacaya-profile-') : undefined;
   const workerData: WorkerOptions = { threads, frugal: !!options.frugal, ...(traces ? { profile: traces.path } : {}) };
   // The user's own flags for node (--input-type, --import, ...) are not meant for this thread.
   const worker = new Worker(workerUrl(), { workerData, name: 'huacaya-engine', execArgv: [] });

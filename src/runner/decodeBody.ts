@@ -44,8 +44,9 @@ export function groupShape(c: LlamaConfig, group: Group): { out: number; in: num
 
 /**
  * What products are computed with. float and nf4: matrices as a resident model has them. bits4, bits8: few rows at a time,
- * weights read as fast as memory gives them; bits8 with activations in 15 bits, so that answers are those of float. rows8: many rows at a time, in 8-bit products with a scale for each row and
- * each column; what goes in is rotated in blocks, so that outliers do not spoil a row.
+ * weights read as fast as memory gives them; bits8 with activations in 15 bits, so that answers are those of float. rows8: many
+ * rows at a time, in 8-bit products with a scale for each row and each column; what goes in is rotated in blocks, so that
+ * outliers do not spoil a row.
  */
 export type BodyKind = 'float' | 'nf4' | 'bits4' | 'bits8' | 'rows8';
 
@@ -76,31 +77,25 @@ function frozen(c: LlamaConfig, kind: BodyKind, ids: Value, hasMeans: HasMeans, 
     rotations.set(block, made);
     return made;
   };
-  const each = (one: (module: ModuleName, x: Value) => Value): ((group: Group, x: Value) => Value) => {
-    return (group, x) =>
-      concat(
-        groups[group].map((m) => one(m, x)),
-        -1,
-      );
-  };
+  const each = (group: Group, one: (module: ModuleName) => Value): Value => concat(groups[group].map(one), -1);
   switch (kind) {
     case 'float':
       return (layer, group, x) =>
-        each((module, x) => {
+        each(group, (module) => {
           const { out, in: width } = moduleShape(c, module);
           return matmul(x, input(`${layer}.${module}.w`, [out, width]), { transB: true });
-        })(group, x);
+        });
     case 'nf4':
       return (layer, group, x) => {
         const rows = joinRows(x);
-        const product = each((module, x) => {
+        const product = each(group, (module) => {
           const shape = moduleShape(c, module);
           const size = shape.out * shape.in;
           const codes = input(`${layer}.${module}.codes`, [Math.ceil(size / 2)], 'uint8');
           const scales = input(`${layer}.${module}.scales`, [Math.ceil(size / nf4Block)]);
-          return nf4Linear(x, { codes, scales, ...shape, block: nf4Block });
+          return nf4Linear(rows, { codes, scales, ...shape, block: nf4Block });
         });
-        return splitRows(product(group, rows), ids);
+        return splitRows(product, ids);
       };
     case 'bits4':
     case 'bits8': {

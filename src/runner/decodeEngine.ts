@@ -187,8 +187,8 @@ export class DecodeEngine {
     const { narrow, wide, wideFrom } = this.o;
     if (rows < wideFrom) return narrow;
     // The first answer should not wait for a program that only makes longer prompts faster.
-    const early = rows < 16 * wideFrom && this.ready.has(this.bodyKey(narrow)) === this.ready.has(this.bodyKey(wide));
-    return early && !this.ready.has(this.bodyKey(wide)) ? narrow : wide;
+    const isReady = (source: BodySource) => this.ready.has(this.bodyKey(source));
+    return rows < 16 * wideFrom && !isReady(narrow) && !isReady(wide) ? narrow : wide;
   }
 
   /** Makes ready what later passes would otherwise have to wait for. */
@@ -197,15 +197,14 @@ export class DecodeEngine {
     await this.body(this.o.wide);
   }
 
-  /** @throws HuacayaError USAGE-like problems are the caller's to find: names are unique, shapes fit the model. */
+  /** Adds, replaces or removes one; between passes only. That its shapes fit the model is the caller's to check. */
   setAdapter(name: string, adapter: Pick<Adapter, 'layout' | 'params'> | undefined): void {
     if (adapter) this.adapters.set(name, adapter);
     else this.adapters.delete(name);
     const before = this.stack;
     this.stack = this.adapters.size > 0 ? stackAdapters(this.runtime, this.config, this.adapters) : undefined;
     before?.free();
-    for (const p of this.bindings.values()) this.runtime.drop(p);
-    this.bindings.clear();
+    this.dropBindings();
     // A body without the new groups holds another copy of all weights.
     const wanted = new Set([this.bodyKey(this.o.narrow), this.bodyKey(this.o.wide)]);
     for (const [key, program] of this.programs) {
@@ -256,12 +255,14 @@ export class DecodeEngine {
       Object.fromEntries(Object.entries(feeds).filter(([name]) => known.has(name))),
       fetches,
     );
-    if (this.bindings.size >= mostBindings) {
-      for (const p of this.bindings.values()) this.runtime.drop(p);
-      this.bindings.clear();
-    }
+    if (this.bindings.size >= mostBindings) this.dropBindings();
     this.bindings.set(key, made);
     return made;
+  }
+
+  private dropBindings(): void {
+    for (const p of this.bindings.values()) this.runtime.drop(p);
+    this.bindings.clear();
   }
 
   /** Runs the body. @throws HuacayaError TOKEN_RANGE. */
