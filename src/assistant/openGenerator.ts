@@ -8,6 +8,7 @@ import {
   createDecodeEngine,
   type DecodePrecision,
   decodePrecisions,
+  fitsBlocks,
   type KvPrecision,
   mergedWeights,
 } from '../runner/index.ts';
@@ -41,8 +42,7 @@ export const defaultContext = 4096;
 
 /** What was stored in 4 bits loses nothing in them; everything else keeps 8. */
 export function automaticPrecision({ storedAs, config }: Pick<Checkpoint, 'storedAs' | 'config'>): DecodePrecision {
-  const widths = [config.hiddenSize, config.intermediateSize, config.heads * config.headDim];
-  if (widths.some((w) => w % 32 !== 0)) return 'fp32';
+  if (!fitsBlocks(config)) return 'fp32';
   return /^Q4_[01]$/.test(storedAs[0] ?? '') ? 'int4' : 'int8';
 }
 

@@ -69,19 +69,21 @@ function rowsProgram(c: LlamaConfig, group: Group): Program {
   return program(`prepare.${group}`, { w: transpose(codes, [1, 0]), scale });
 }
 
-/** Whether a model's matrices can be cut into blocks. @throws HuacayaError BLOCKS_UNSUPPORTED. */
+/** The first group whose inputs are no whole number of blocks. */
+const oddGroup = (c: LlamaConfig) => groupNames.find((group) => groupShape(c, group).in % nBitsBlock !== 0);
+
+/** Whether a model's matrices can be cut into blocks. */
+export const fitsBlocks = (c: LlamaConfig): boolean => oddGroup(c) === undefined;
+
+/** @throws HuacayaError BLOCKS_UNSUPPORTED where they cannot. */
 export function requireBlocks32(c: LlamaConfig): void {
-  for (const group of groupNames) {
-    const { in: width } = groupShape(c, group);
-    if (width % nBitsBlock === 0) continue;
-    throw new HuacayaError(
-      'BLOCKS_UNSUPPORTED',
-      `${groups[group][0]} has ${width} inputs, not a multiple of ${nBitsBlock}`,
-      {
-        hint: 'Use --precision fp32.',
-      },
-    );
-  }
+  const group = oddGroup(c);
+  if (!group) return;
+  throw new HuacayaError(
+    'BLOCKS_UNSUPPORTED',
+    `${groups[group][0]} has ${groupShape(c, group).in} inputs, not a multiple of ${nBitsBlock}`,
+    { hint: 'Use --precision fp32.' },
+  );
 }
 
 /** Numbers that are copied or converted before the event loop gets its turn: a few milliseconds. */

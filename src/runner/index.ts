@@ -17,7 +17,7 @@ export {
 } from './createDecodeEngine.ts';
 export type { KvPrecision } from './decodeBody.ts';
 export { DecodeEngine, type Pass, type Picked, type PickOptions, type RowChanges } from './decodeEngine.ts';
-export type { ConstantStore, DecodeRecipe } from './decodeWeights.ts';
+export { type ConstantStore, type DecodeRecipe, fitsBlocks } from './decodeWeights.ts';
 export { dropoutMask } from './dropoutMask.ts';
 export { InferencePass, type KvCache, type ResidentAdapter } from './inferencePass.ts';
 export { int8IsExact } from './int8Probe.ts';
