@@ -18,6 +18,8 @@ export interface ModelFacts {
     bytes: number;
     storedAs: readonly string[];
     tokens: { vocabulary: number; bos: string | null; eos: string[]; chatTemplate: boolean };
+    /** What was wrong in the files and how it was mended. */
+    repairs: readonly string[];
     /** Quantised weights in our cache that were made from a model of this name, in bytes. */
     quantisedBytes: number;
   };
@@ -45,7 +47,7 @@ async function fromFiles(path: string, cacheDir: string): Promise<ModelFacts> {
   await weights.close();
   const sizes = await Promise.all(files.map(async (f) => (await stat(f)).size));
   const made = (await listQuantised(cacheDir)).filter((f) => f.path.includes(`${name.replace(/[^\w.-]+/g, '_')}-`));
-  const text = (id: number) => tokenizer.tokenText(id);
+  const text = (id: number) => `${tokenizer.tokenText(id)} (${id})`;
   return {
     name,
     path,
@@ -60,6 +62,7 @@ async function fromFiles(path: string, cacheDir: string): Promise<ModelFacts> {
         eos: tokenizer.eosIds.map(text),
         chatTemplate: tokenizer.chatTemplate !== undefined,
       },
+      repairs: tokenizer.repairs,
       quantisedBytes: made.reduce((n, f) => n + f.size, 0),
     },
   };

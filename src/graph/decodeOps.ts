@@ -89,6 +89,12 @@ export interface CachedAttention {
   sin: Value;
   heads: number;
   kvHeads: number;
+  /** Factor on scores; default 1 / sqrt(headDim). */
+  scale?: number;
+  /** Scores s become softcap * tanh(s / softcap). */
+  softcap?: number;
+  /** Keys that a query sees, its own included; default all. */
+  window?: number;
 }
 
 /**
@@ -114,11 +120,19 @@ export function cachedAttention(o: CachedAttention): { y: Value; k: Value; v: Va
   const [first] = o.qkv;
   const inputs = [...o.qkv, o.pastK, o.pastV, o.lastKey, o.total, o.cos, o.sin, ...scales];
   const cache = { dtype, shape: o.pastK.shape } as const;
-  const node = makeNode('cachedAttention', inputs, { heads: o.heads, kvHeads: o.kvHeads, scaled: !!o.scales }, [
-    { dtype: 'float32', shape: [first.shape[0]!, first.shape[1]!, o.heads * Number(headDim)] },
-    cache,
-    cache,
-  ]);
+  const node = makeNode(
+    'cachedAttention',
+    inputs,
+    {
+      heads: o.heads,
+      kvHeads: o.kvHeads,
+      scaled: !!o.scales,
+      ...(o.scale === undefined ? {} : { scale: o.scale }),
+      ...(o.softcap === undefined ? {} : { softcap: o.softcap }),
+      ...(o.window === undefined ? {} : { window: o.window }),
+    },
+    [{ dtype: 'float32', shape: [first.shape[0]!, first.shape[1]!, o.heads * Number(headDim)] }, cache, cache],
+  );
   return { y: node.outputs[0]!, k: node.outputs[1]!, v: node.outputs[2]! };
 }
 

@@ -58,7 +58,15 @@ export const decodeRules: Record<string, EmitRule> = {
     const rest = plain.slice(-6);
     const qkv = plain.slice(0, -6);
     const { heads, kvHeads } = node.attrs as Record<string, number>;
-    const attrs: OnnxAttrs = { num_heads: { int: heads! }, kv_num_heads: { int: kvHeads! }, do_rotary: { int: 1 } };
+    const { scale, softcap, window } = node.attrs as Record<string, number | undefined>;
+    const attrs: OnnxAttrs = {
+      num_heads: { int: heads! },
+      kv_num_heads: { int: kvHeads! },
+      do_rotary: { int: 1 },
+      ...(scale === undefined ? {} : { scale: { float: scale } }),
+      ...(softcap === undefined ? {} : { softcap: { float: softcap } }),
+      ...(window === undefined ? {} : { local_window_size: { int: window } }),
+    };
     const apart = qkv.length === 3 ? qkv : [qkv[0]!, '', ''];
     // Between the tables and the scales: positions, a bias and sinks, all absent.
     const held = scales.length > 0 ? ['', '', '', ...scales] : [];

@@ -32,13 +32,13 @@ export function isBitsandbytes(file: TensorReader): boolean {
 export async function bitsandbytesWeights(file: RawTensorReader, c: LlamaConfig): Promise<WeightSource> {
   const quantised = new Map<string, QuantisedMatrix>();
   for (const role of allRoles(c)) {
-    const name = huggingFaceName(role);
+    const name = huggingFaceName(role, c);
     const matrix = await openMatrix(file, c, role, name);
     if (matrix) quantised.set(name, matrix);
   }
   return {
     async read(role, rows) {
-      const name = huggingFaceName(effectiveRole(c, role));
+      const name = huggingFaceName(effectiveRole(c, role), c);
       const matrix = quantised.get(name);
       if (!matrix) return file.readFloat32(name, rows?.[0], rows?.[1]);
       const count = expectedShape(c, role)[0]!;
@@ -51,7 +51,7 @@ export async function bitsandbytesWeights(file: RawTensorReader, c: LlamaConfig)
       }
       return matrix.read(first, last);
     },
-    readNf4: async (role) => quantised.get(huggingFaceName(effectiveRole(c, role)))?.readNf4?.(),
+    readNf4: async (role) => quantised.get(huggingFaceName(effectiveRole(c, role), c))?.readNf4?.(),
     ropeFactors: async () => undefined,
     close: () => file.close(),
   };

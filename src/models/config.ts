@@ -1,12 +1,24 @@
 // What a LLaMA-family model is made of, read from Hugging Face's config.json or from GGUF metadata.
 import { HuacayaError } from '../base/index.ts';
+import { type ArchitectureName, architectures, type Traits } from './architectures/index.ts';
 
 /** Frequency scaling of rotary embeddings; names as in config.json's rope_scaling. */
 export type RopeScaling =
   | { type: 'linear'; factor: number }
+  /** LongRoPE (Ding et al. 2024): a divisor for each pair of a head, and a factor on cos and sin. */
+  | {
+      type: 'longrope';
+      shortFactor: readonly number[];
+      longFactor: readonly number[];
+      originalMaxPositions: number;
+      attentionFactor: number;
+    }
   | { type: 'llama3'; factor: number; lowFreqFactor: number; highFreqFactor: number; originalMaxPositions: number };
 
-export interface LlamaConfig {
+/** The numbers that every architecture of the family has, and the traits in which one may differ from LLaMA. */
+export interface LlamaConfig extends Traits {
+  /** Absent: llama. */
+  architecture?: ArchitectureName;
   /** Width of the residual stream. */
   hiddenSize: number;
   /** Width of the SwiGLU block. */
@@ -28,7 +40,7 @@ export interface LlamaConfig {
 
 const bad = (where: string, detail: string) =>
   new HuacayaError('BAD_MODEL_CONFIG', `${where}: ${detail}`, {
-    hint: 'Huacaya runs LLaMA-architecture models (RMSNorm, rotary positions, SwiGLU, no biases).',
+    hint: `Huacaya runs the LLaMA family: ${Object.keys(architectures).join(', ')}.`,
   });
 
 function positive(where: string, name: string, value: unknown): number {
@@ -48,11 +60,39 @@ function checked(where: string, c: LlamaConfig): LlamaConfig {
   return c;
 }
 
-function scalingFromJson(where: string, raw: unknown): RopeScaling | undefined {
+function factors(where: string, name: string, value: unknown): number[] {
+  if (!Array.isArray(value) || value.length > 4096)
+    throw bad(where, `rope_scaling.${name} should be a list of numbers`);
+  return value.map((x) => positive(where, `rope_scaling.${name}`, x));
+}
+
+/** Phi-3: both lists of divisors, and the attention factor of the paper where the file has none. */
+function longRope(where: string, c: Json, o: Json): RopeScaling {
+  const original = positive(
+    where,
+    'original_max_position_embeddings',
+    o.original_max_position_embeddings ?? c.original_max_position_embeddings,
+  );
+  const ratio = positive(where, 'max_position_embeddings', c.max_position_embeddings) / original;
+  const usual = ratio <= 1 ? 1 : Math.sqrt(1 + Math.log(ratio) / Math.log(original));
+  return {
+    type: 'longrope',
+    shortFactor: factors(where, 'short_factor', o.short_factor),
+    longFactor: factors(where, 'long_factor', o.long_factor),
+    originalMaxPositions: original,
+    attentionFactor: positive(where, 'rope_scaling.attention_factor', o.attention_factor ?? usual),
+  };
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+function scalingFromJson(where: string, c: Json, raw: unknown): RopeScaling | undefined {
   if (raw === null || raw === undefined) return undefined;
   const o = raw as Record<string, unknown>;
   const type = o.rope_type ?? o.type;
-  if (type === 'default') return undefined;
+  if (type === undefined || type === 'default') return undefined;
+  // The first files of Phi-3-128k call it su.
+  if (type === 'longrope' || type === 'su') return longRope(where, c, o);
   const factor = positive(where, 'rope_scaling.factor', o.factor);
   if (type === 'linear') return { type, factor };
   if (type === 'llama3') {
@@ -68,7 +108,7 @@ function scalingFromJson(where: string, raw: unknown): RopeScaling | undefined {
       ),
     };
   }
-  throw bad(where, `rope_scaling type ${JSON.stringify(type)} is not supported (known: linear, llama3)`);
+  throw bad(where, `rope_scaling type ${JSON.stringify(type)} is not supported (known: linear, llama3, longrope)`);
 }
 
 /**
@@ -77,31 +117,48 @@ function scalingFromJson(where: string, raw: unknown): RopeScaling | undefined {
  */
 export function configFromJson(where: string, json: unknown): LlamaConfig {
   if (typeof json !== 'object' || json === null) throw bad(where, 'is not a JSON object');
-  const c = json as Record<string, unknown>;
-  if (c.model_type !== 'llama') {
-    throw bad(where, `model_type is ${JSON.stringify(c.model_type)}, this version knows "llama"`);
+  const given = json as Json;
+  const known = Object.values(architectures).find((a) => a.modelType === given.model_type);
+  if (!known) {
+    const names = Object.values(architectures).map((a) => `"${a.modelType}"`);
+    throw bad(where, `model_type is ${JSON.stringify(given.model_type)}, this version knows ${names.join(', ')}`);
   }
+  // What a file leaves out is what the class of transformers assumes.
+  const present = Object.entries(given).filter(([, value]) => value !== undefined && value !== null);
+  const c: Json = { ...known.defaults, ...Object.fromEntries(present) };
   for (const key of ['attention_bias', 'mlp_bias']) if (c[key] === true) throw bad(where, `${key} is not supported`);
-  if (c.hidden_act !== undefined && c.hidden_act !== 'silu')
-    throw bad(where, `hidden_act is ${c.hidden_act}, not silu`);
   const heads = positive(where, 'num_attention_heads', c.num_attention_heads);
   const hiddenSize = positive(where, 'hidden_size', c.hidden_size);
-  // transformers 5 moved theta and the scaling into rope_parameters.
-  const rope = (c.rope_parameters ?? {}) as Record<string, unknown>;
-  const scaling = scalingFromJson(where, c.rope_scaling ?? (rope.rope_type ? rope : undefined));
+  const headDim = positive(where, 'head_dim', c.head_dim ?? hiddenSize / heads);
+  const layers = positive(where, 'num_hidden_layers', c.num_hidden_layers);
+  // transformers 5 moved theta and the scaling into rope_parameters, for Gemma 3 once for each kind of layer.
+  const nested = (c.rope_parameters ?? {}) as Json;
+  const rope = (nested.full_attention ?? nested) as Json;
+  const ropeTheta = positive(where, 'rope_theta', c.rope_theta ?? rope.rope_theta ?? 10000);
+  const partial = c.partial_rotary_factor ?? rope.partial_rotary_factor ?? 1;
+  if (partial !== 1) throw bad(where, `partial_rotary_factor is ${JSON.stringify(partial)}; only 1 is supported`);
+  const scaling = scalingFromJson(where, c, c.rope_scaling ?? rope);
+  if (scaling?.type === 'longrope') {
+    for (const list of [scaling.shortFactor, scaling.longFactor]) {
+      if (list.length === headDim / 2) continue;
+      throw bad(where, `rope_scaling has ${list.length} factors, a head of ${headDim} needs ${headDim / 2}`);
+    }
+  }
   return checked(where, {
+    ...(known.name === 'llama' ? {} : { architecture: known.name }),
     hiddenSize,
     intermediateSize: positive(where, 'intermediate_size', c.intermediate_size),
-    layers: positive(where, 'num_hidden_layers', c.num_hidden_layers),
+    layers,
     heads,
     kvHeads: positive(where, 'num_key_value_heads', c.num_key_value_heads ?? heads),
-    headDim: positive(where, 'head_dim', c.head_dim ?? hiddenSize / heads),
+    headDim,
     vocabSize: positive(where, 'vocab_size', c.vocab_size),
     rmsNormEps: positive(where, 'rms_norm_eps', c.rms_norm_eps ?? 1e-6),
-    ropeTheta: positive(where, 'rope_theta', c.rope_theta ?? rope.rope_theta ?? 10000),
+    ropeTheta,
     ...(scaling ? { ropeScaling: scaling } : {}),
     maxPositions: positive(where, 'max_position_embeddings', c.max_position_embeddings ?? 2048),
     tiedHead: c.tie_word_embeddings === true,
+    ...known.traits(c, { hiddenSize, headDim, layers, bad: (detail) => bad(where, detail) }),
   });
 }
 

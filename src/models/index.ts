@@ -1,6 +1,8 @@
+export { type ArchitectureName, architectures } from './architectures/index.ts';
 export type { RawTensorReader } from './bitsandbytesParts.ts';
 export { bitsandbytesWeights, isBitsandbytes } from './bitsandbytesWeights.ts';
 export { configFromGguf, configFromJson, type LlamaConfig, type RopeScaling } from './config.ts';
+export { configKey, equalModels, goneBase } from './knownBases.ts';
 export * from './llama.ts';
 export {
   checkLoraConfig,
@@ -23,10 +25,12 @@ export {
   readAdapter,
 } from './peft.ts';
 export { checkQuantisationConfig } from './quantisationConfig.ts';
-export { ropeFrequencies, ropeTables } from './rope.ts';
+export { localRope, ropeFrequencies, ropeTables } from './rope.ts';
 export {
   allRoles,
+  biasedModules,
   expectedShape,
+  extraVectors,
   ggufWeights,
   huggingFaceWeights,
   type TensorReader,

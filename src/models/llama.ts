@@ -2,7 +2,21 @@
 // number of sequences; only `attention` knows which keys a query may see, so it runs once a sequence.
 
 import type { Dim, Value } from '../graph/index.ts';
-import { add, input, matmul, mul, rmsNorm, rotary, silu, softmaxMatmul, transpose } from '../graph/index.ts';
+import {
+  add,
+  input,
+  matmul,
+  mul,
+  reshape,
+  rmsNorm,
+  rotary,
+  scalar,
+  scale,
+  sigmoid,
+  silu,
+  softmaxMatmul,
+  transpose,
+} from '../graph/index.ts';
 import type { LlamaConfig } from './config.ts';
 
 /** A projection with whatever belongs to it: frozen weight in some precision, adapter, dropout. */
@@ -68,8 +82,38 @@ export function attentionInput(
 ) {
   const h = rmsNorm(x, layer.norm, c.rmsNormEps).y;
   const turn = (t: Value) => rotary(t, rope.positions, rope.cos, rope.sin);
-  return { q: turn(layer.q(h)), k: turn(layer.k(h)), v: layer.v(h) };
+  const q = headNorm(c, layer.q(h), 'queryNorm');
+  const k = headNorm(c, layer.k(h), 'keyNorm');
+  return { q: turn(q), k: turn(k), v: layer.v(h) };
 }
+
+/** Queries or keys [..., heads * headDim], each head through a norm where the architecture has one. */
+export function headNorm(c: LlamaConfig, x: Value, name: string): Value {
+  if (!c.qkNorm) return x;
+  const outer = x.shape.slice(0, -1);
+  const byHead = reshape(x, [...outer, Number(x.shape.at(-1)) / c.headDim, c.headDim]);
+  return reshape(rmsNorm(byHead, input(name, [c.headDim]), c.rmsNormEps).y, x.shape);
+}
+
+/** cap * tanh(x / cap), with tanh(u) = 2 sigmoid(2 u) - 1. */
+export const softcap = (x: Value, cap: number | undefined): Value =>
+  cap === undefined ? x : add(scale(sigmoid(scale(x, 2 / cap)), 2 * cap), scalar(-cap));
+
+/** GELU in its tanh form, which is x sigmoid(2 sqrt(2 / pi) (x + 0.044715 x^3)). */
+function gelu(x: Value): Value {
+  const inner = add(x, scale(mul(mul(x, x), x), 0.044715));
+  return mul(x, sigmoid(scale(inner, 2 * Math.sqrt(2 / Math.PI))));
+}
+
+/** The gated half of the MLP. */
+export const gated = (c: LlamaConfig, gate: Value, up: Value): Value =>
+  mul(c.activation === 'gelu' ? gelu(gate) : silu(gate), up);
+
+export const scoreScale = (c: LlamaConfig): number => c.attentionScale ?? 1 / Math.sqrt(c.headDim);
+
+/** The keys that a layer sees, its own included; undefined: all. */
+export const windowOf = (c: LlamaConfig, layer: number): number | undefined =>
+  c.slidingWindow?.layers[layer] ? c.slidingWindow.size : undefined;
 
 /** Queries by head, and keys or values by the head that a group of queries shares: the same memory, seen with more axes. */
 export const queryHeads = (c: LlamaConfig, rows: Dim): Dim[] => [rows, c.kvHeads, c.heads / c.kvHeads, c.headDim];
@@ -82,8 +126,8 @@ export const keyHeads = (c: LlamaConfig, rows: Dim): Dim[] => [rows, c.kvHeads, 
  */
 export function attention(c: LlamaConfig, q: Value, k: Value, v: Value, mask: Value): Value {
   const byHead = (x: Value) => transpose(x, [1, 2, 0, 3]);
-  const scores = matmul(byHead(q), byHead(k), { transB: true, alpha: 1 / Math.sqrt(c.headDim) });
-  const mixed = softmaxMatmul(add(scores, mask), byHead(v)).y; // [kvHeads, group, queries, headDim]
+  const scores = matmul(byHead(q), byHead(k), { transB: true, alpha: scoreScale(c) });
+  const mixed = softmaxMatmul(add(softcap(scores, c.attentionSoftcap), mask), byHead(v)).y; // [kvHeads, group, queries, headDim]
   return transpose(mixed, [2, 0, 1, 3]);
 }
 
@@ -92,11 +136,20 @@ export function attentionOutput(
   c: LlamaConfig,
   x: Value,
   o: Value,
-  layer: { o: Projection; norm: Value | undefined; gate: Projection; up: Projection; down: Projection },
+  layer: {
+    o: Projection;
+    postAttentionNorm: Value | undefined;
+    norm: Value | undefined;
+    gate: Projection;
+    up: Projection;
+    down: Projection;
+    postMlpNorm: Value | undefined;
+  },
 ): Value {
-  const x1 = add(x, layer.o(o));
+  const post = (y: Value, weight: Value | undefined) => (weight ? rmsNorm(y, weight, c.rmsNormEps).y : y);
+  const x1 = add(x, post(layer.o(o), layer.postAttentionNorm));
   const h = rmsNorm(x1, layer.norm, c.rmsNormEps).y;
-  return add(x1, layer.down(mul(silu(layer.gate(h)), layer.up(h))));
+  return add(x1, post(layer.down(gated(c, layer.gate(h), layer.up(h))), layer.postMlpNorm));
 }
 
 /** What the output head sees of x [rows, hidden]; `norm` may be absent when it is folded into the head. */

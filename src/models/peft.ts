@@ -70,26 +70,61 @@ const unsupported: Record<string, (value: unknown) => boolean> = {
   rank_pattern: (v) => typeof v === 'object' && v !== null && Object.keys(v).length > 0,
   alpha_pattern: (v) => typeof v === 'object' && v !== null && Object.keys(v).length > 0,
   layers_to_transform: (v) => v !== null && v !== undefined,
+  // MergedLinear of early 2023: one matrix for several projections.
+  enable_lora: (v) => v !== null && v !== undefined,
+  lora_bias: (v) => v === true,
+  use_qalora: (v) => v === true,
+  layer_replication: (v) => v !== null && v !== undefined,
+  trainable_token_indices: (v) => v !== null && v !== undefined,
+  target_parameters: (v) => Array.isArray(v) && v.length > 0,
 };
 
-/** @throws HuacayaError BAD_ADAPTER, USAGE. */
-export function loraConfigFromJson(where: string, json: unknown): { config: LoraConfig; baseModel: string } {
+/**
+ * target_modules: names, their last segments counting (self_attn.q_proj). A text is a pattern of the author's making: it
+ * is never run, the modules are those that the file has tensors for.
+ */
+function targetModules(where: string, value: unknown, tensorNames: Iterable<string> | undefined): ModuleName[] {
+  if (value === 'all-linear') return [...moduleNames];
+  if (Array.isArray(value)) {
+    const names = value.map((m) => (typeof m === 'string' ? m.replace(/^(self_attn|mlp)\./, '') : m));
+    if (names.length > 0 && names.every((m) => moduleNames.includes(m))) return names as ModuleName[];
+  } else if (tensorNames && (value === null || value === undefined || typeof value === 'string')) {
+    const stored = new Set([...tensorNames].map((name) => /\.(\w+)\.lora_[AB]\./.exec(name)?.[1]));
+    const found = moduleNames.filter((m) => stored.has(m));
+    if (found.length > 0) return found;
+  }
+  throw broken(where, `target_modules is ${JSON.stringify(value)}`, `Known: ${moduleNames.join(', ')}.`);
+}
+
+/** `lora_A.default.weight` is how a tensor is called in memory; some files of 2023 were saved with that name. */
+const plainName = (name: string) => name.replace(/\.(lora_[AB])\.[^.]+\.weight$/, '.$1.weight');
+
+/** What an adapter without tensors has to hear: issue 293 of tloen/alpaca-lora, where it happened to most. */
+export const emptyAdapterHint =
+  'The script replaced model.state_dict before save_pretrained, and PEFT then saved nothing. The weights are not in ' +
+  'this file: the adapter has to be trained again.';
+
+/**
+ * Fields that a file leaves out, as those of 2023 do, are what PEFT assumes; fields without a meaning here are ignored.
+ * @param tensorNames of the adapter's weights: tells the modules where target_modules is a pattern or absent.
+ * @throws HuacayaError BAD_ADAPTER, USAGE.
+ */
+export function loraConfigFromJson(
+  where: string,
+  json: unknown,
+  tensorNames?: Iterable<string>,
+): { config: LoraConfig; baseModel: string } {
   if (typeof json !== 'object' || json === null) throw broken(where, 'is not a JSON object');
   const c = json as Record<string, unknown>;
   if (c.peft_type !== 'LORA') throw broken(where, `peft_type is ${JSON.stringify(c.peft_type)}, not "LORA"`);
   for (const [key, hit] of Object.entries(unsupported)) {
     if (hit(c[key])) throw broken(where, `${key} = ${JSON.stringify(c[key])} is not supported by this version`);
   }
-  const targets = Array.isArray(c.target_modules) ? c.target_modules : [];
-  const unknown = targets.find((m) => !moduleNames.includes(m));
-  if (targets.length === 0 || unknown !== undefined) {
-    throw broken(where, `target_modules is ${JSON.stringify(c.target_modules)}`, `Known: ${moduleNames.join(', ')}.`);
-  }
   const config = checkLoraConfig({
     r: Number(c.r ?? 8),
     alpha: Number(c.lora_alpha ?? 8),
     dropout: Number(c.lora_dropout ?? 0),
-    targetModules: targets as ModuleName[],
+    targetModules: targetModules(where, c.target_modules, tensorNames),
     useRslora: c.use_rslora === true,
   });
   return { config, baseModel: typeof c.base_model_name_or_path === 'string' ? c.base_model_name_or_path : '' };
@@ -100,17 +135,23 @@ export function loraConfigFromJson(where: string, json: unknown): { config: Lora
  * @throws HuacayaError BAD_ADAPTER naming the tensor that is missing, has another shape, or is not expected.
  */
 export async function readAdapter(file: TensorFile, json: unknown, model: LlamaConfig): Promise<Adapter> {
-  const { config, baseModel } = loraConfigFromJson(file.name, json);
+  if (file.tensors.size === 0) throw broken(file.name, 'holds no tensors', emptyAdapterHint);
+  const { config, baseModel } = loraConfigFromJson(file.name, json, file.tensors.keys());
   const layout = loraLayout(model, config);
   const params = new Float32Array(layout.size);
-  if (file.tensors.size === 0) {
-    throw broken(file.name, 'holds no tensors', 'An empty adapter was saved: it has to be trained again.');
+  const stored = new Map<string, string>();
+  for (const name of file.tensors.keys()) {
+    const plain = plainName(name);
+    const other = stored.get(plain);
+    if (other !== undefined) throw broken(file.name, `holds both ${other} and ${name}: which adapter is meant?`);
+    stored.set(plain, name);
   }
   for (const t of layout.tensors) {
     const name = loraTensorName(t);
-    const found = file.tensors.get(name);
+    const storedName = stored.get(name);
+    const found = storedName === undefined ? undefined : file.tensors.get(storedName);
     const trainedOn = baseModel ? `The adapter was trained on ${baseModel}.` : undefined;
-    if (!found) throw broken(file.name, `has no tensor ${name}`, trainedOn);
+    if (storedName === undefined || !found) throw broken(file.name, `has no tensor ${name}`, trainedOn);
     if (found.shape.join() !== t.shape.join()) {
       throw broken(
         file.name,
@@ -118,10 +159,11 @@ export async function readAdapter(file: TensorFile, json: unknown, model: LlamaC
         trainedOn,
       );
     }
-    params.set(await file.readFloat32(name), t.offset);
+    params.set(await file.readFloat32(storedName), t.offset);
   }
   if (file.tensors.size !== layout.tensors.length) {
-    const extra = [...file.tensors.keys()].find((n) => !layout.tensors.some((t) => loraTensorName(t) === n));
+    const expected = new Set(layout.tensors.map(loraTensorName));
+    const extra = [...stored].find(([plain]) => !expected.has(plain))?.[1];
     throw broken(file.name, `holds a tensor that its config does not explain: ${extra}`);
   }
   return { layout, params, baseModel };

@@ -6,8 +6,24 @@ import { type ModuleName, moduleNames, moduleShape, modules } from './llama.ts';
 
 export type WeightRole =
   | { kind: 'embedding' | 'finalNorm' | 'head' }
-  | { kind: 'attentionNorm' | 'mlpNorm'; layer: number }
+  | { kind: 'attentionNorm' | 'mlpNorm' | PostNormKind | HeadNormKind; layer: number }
+  | { kind: 'bias'; layer: number; module: ModuleName }
   | { kind: 'projection'; layer: number; module: ModuleName };
+
+/** Norms of what attention and the MLP add to the stream. */
+export type PostNormKind = 'postAttentionNorm' | 'postMlpNorm';
+/** Norms of each head's queries and keys. */
+export type HeadNormKind = 'queryNorm' | 'keyNorm';
+
+/** The modules that have a bias. */
+export const biasedModules = (c: LlamaConfig): readonly ModuleName[] =>
+  c.qkvBias ? ['q_proj', 'k_proj', 'v_proj'] : [];
+
+/** The small vectors of a layer that LLaMA does not have. */
+export const extraVectors = (c: LlamaConfig): readonly (PostNormKind | HeadNormKind)[] => [
+  ...(c.qkNorm ? (['queryNorm', 'keyNorm'] as const) : []),
+  ...(c.postNorms ? (['postAttentionNorm', 'postMlpNorm'] as const) : []),
+];
 
 /** Reads weights as float32, always in Hugging Face's layout: projections [out, in], q and k rows half-split. */
 export interface WeightSource {
@@ -37,27 +53,40 @@ export function expectedShape(c: LlamaConfig, role: WeightRole): number[] {
       const s = moduleShape(c, role.module);
       return [s.out, s.in];
     }
+    case 'bias':
+      return [moduleShape(c, role.module).out];
+    case 'queryNorm':
+    case 'keyNorm':
+      return [c.headDim];
     default:
       return [c.hiddenSize];
   }
 }
 
-export const huggingFaceName = (role: WeightRole): string => {
-  switch (role.kind) {
-    case 'embedding':
-      return 'model.embed_tokens.weight';
-    case 'finalNorm':
-      return 'model.norm.weight';
-    case 'head':
-      return 'lm_head.weight';
-    case 'attentionNorm':
-      return `model.layers.${role.layer}.input_layernorm.weight`;
-    case 'mlpNorm':
-      return `model.layers.${role.layer}.post_attention_layernorm.weight`;
-    case 'projection':
-      return `model.layers.${role.layer}.${modules[role.module]}.${role.module}.weight`;
+export function huggingFaceName(role: WeightRole, c?: LlamaConfig): string {
+  if (!('layer' in role)) {
+    if (role.kind === 'embedding') return 'model.embed_tokens.weight';
+    return role.kind === 'head' ? 'lm_head.weight' : 'model.norm.weight';
   }
-};
+  const layer = `model.layers.${role.layer}`;
+  switch (role.kind) {
+    case 'attentionNorm':
+      return `${layer}.input_layernorm.weight`;
+    case 'mlpNorm':
+      return `${layer}.${c?.postNorms ? 'pre_feedforward' : 'post_attention'}_layernorm.weight`;
+    case 'postAttentionNorm':
+      return `${layer}.post_attention_layernorm.weight`;
+    case 'postMlpNorm':
+      return `${layer}.post_feedforward_layernorm.weight`;
+    case 'queryNorm':
+    case 'keyNorm':
+      return `${layer}.self_attn.${role.kind === 'queryNorm' ? 'q' : 'k'}_norm.weight`;
+    case 'bias':
+      return `${layer}.${modules[role.module]}.${role.module}.bias`;
+    case 'projection':
+      return `${layer}.${modules[role.module]}.${role.module}.weight`;
+  }
+}
 
 const ggufModule: Record<ModuleName, string> = {
   q_proj: 'attn_q',
@@ -81,20 +110,29 @@ const ggufName = (role: WeightRole): string => {
       return `blk.${role.layer}.attn_norm.weight`;
     case 'mlpNorm':
       return `blk.${role.layer}.ffn_norm.weight`;
+    case 'postAttentionNorm':
+      return `blk.${role.layer}.post_attention_norm.weight`;
+    case 'postMlpNorm':
+      return `blk.${role.layer}.post_ffw_norm.weight`;
+    case 'queryNorm':
+    case 'keyNorm':
+      return `blk.${role.layer}.attn_${role.kind === 'queryNorm' ? 'q' : 'k'}_norm.weight`;
+    case 'bias':
+      return `blk.${role.layer}.${ggufModule[role.module]}.bias`;
     case 'projection':
       return `blk.${role.layer}.${ggufModule[role.module]}.weight`;
   }
 };
 
 /** @throws HuacayaError MISSING_TENSOR, WRONG_SHAPE. */
-export function checkTensor(file: TensorReader, c: LlamaConfig, role: WeightRole, name: string): void {
+export function checkTensor(file: TensorReader, c: LlamaConfig, role: WeightRole, name: string, rows?: number): void {
   const found = file.tensors.get(name);
   if (!found) {
     throw new HuacayaError('MISSING_TENSOR', `${file.name}: has no tensor ${name}`, {
       hint: 'The checkpoint is incomplete: download it again.',
     });
   }
-  checkShape(file, c, role, name, found.shape);
+  checkShape(file, c, role, name, found.shape, rows);
 }
 
 export function checkShape(
@@ -103,8 +141,10 @@ export function checkShape(
   role: WeightRole,
   name: string,
   shape: readonly number[],
+  rows?: number,
 ): void {
-  const expected = expectedShape(c, role);
+  const own = expectedShape(c, role);
+  const expected = rows === undefined ? own : [rows, ...own.slice(1)];
   if (shape.join() !== expected.join()) {
     throw new HuacayaError(
       'WRONG_SHAPE',
@@ -120,6 +160,8 @@ export function* allRoles(c: LlamaConfig): Generator<WeightRole> {
   for (let layer = 0; layer < c.layers; layer++) {
     yield { kind: 'attentionNorm', layer };
     yield { kind: 'mlpNorm', layer };
+    for (const kind of extraVectors(c)) yield { kind, layer };
+    for (const module of biasedModules(c)) yield { kind: 'bias', layer, module };
     for (const module of moduleNames) yield { kind: 'projection', layer, module };
   }
   yield { kind: 'finalNorm' };
@@ -129,7 +171,13 @@ export function* allRoles(c: LlamaConfig): Generator<WeightRole> {
 const plainTypes = ['F32', 'F16', 'BF16', 'F64'];
 
 /** A plain matrix or vector; codes of some quantisation would otherwise be read as if they were the weights. */
-export function checkPlainTensor(file: TensorReader, c: LlamaConfig, role: WeightRole, name: string): void {
+export function checkPlainTensor(
+  file: TensorReader,
+  c: LlamaConfig,
+  role: WeightRole,
+  name: string,
+  rows?: number,
+): void {
   const dtype = file.tensors.get(name)?.dtype;
   if (dtype !== undefined && !plainTypes.includes(dtype)) {
     throw new HuacayaError(
@@ -138,20 +186,50 @@ export function checkPlainTensor(file: TensorReader, c: LlamaConfig, role: Weigh
       { hint: quantisationHint },
     );
   }
-  checkTensor(file, c, role, name);
+  checkTensor(file, c, role, name, rows);
 }
 
 export const quantisationHint =
   'Use the model that it was made from, a GGUF file of it, or a bitsandbytes checkpoint (NF4, FP4 or int8).';
+
+/** Where a role lies: a tensor, and the first of its rows where it shares the tensor with others. */
+function placeOf(c: LlamaConfig, role: WeightRole): { name: string; first: number; rows?: number } {
+  const own = { name: huggingFaceName(role, c), first: 0 };
+  if (!c.fused || role.kind !== 'projection') return own;
+  const together = fusedModules.find((modules) => modules.includes(role.module));
+  if (!together) return own;
+  const sizes = together.map((m) => moduleShape(c, m).out);
+  const first = sizes.slice(0, together.indexOf(role.module)).reduce((a, b) => a + b, 0);
+  const block = together[0] === 'q_proj' ? 'self_attn.qkv_proj' : 'mlp.gate_up_proj';
+  return { name: `model.layers.${role.layer}.${block}.weight`, first, rows: sizes.reduce((a, b) => a + b, 0) };
+}
+
+const fusedModules: readonly (readonly ModuleName[])[] = [
+  ['q_proj', 'k_proj', 'v_proj'],
+  ['gate_proj', 'up_proj'],
+];
+
+const isNorm = (role: WeightRole) => role.kind.endsWith('Norm');
 
 /**
  * Weights of a safetensors checkpoint in Hugging Face's naming.
  * @throws HuacayaError MISSING_TENSOR, WRONG_SHAPE, UNSUPPORTED_QUANTISATION: all names and shapes are checked here, before any is read.
  */
 export function huggingFaceWeights(file: TensorReader, c: LlamaConfig): WeightSource {
-  for (const role of allRoles(c)) checkPlainTensor(file, c, role, huggingFaceName(role));
+  for (const role of allRoles(c)) {
+    const { name, rows } = placeOf(c, role);
+    checkPlainTensor(file, c, role, name, rows);
+  }
   return {
-    read: (role, rows) => file.readFloat32(huggingFaceName(effectiveRole(c, role)), rows?.[0], rows?.[1]),
+    async read(role, rows) {
+      const { name, first, rows: shared } = placeOf(c, effectiveRole(c, role));
+      if (shared !== undefined) {
+        const [from, to] = rows ?? [0, expectedShape(c, role)[0]!];
+        return file.readFloat32(name, first + from, first + to);
+      }
+      const values = await file.readFloat32(name, rows?.[0], rows?.[1]);
+      return c.normOffset && isNorm(role) ? values.map((w) => w + 1) : values;
+    },
     ropeFactors: async () => undefined,
     close: () => file.close(),
   };

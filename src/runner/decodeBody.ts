@@ -2,9 +2,11 @@
 // caches, and the final hidden states of the rows that logits are wanted for.
 import {
   add,
+  type CachedAttention,
   cachedAttention,
   concat,
   embedTokens,
+  scale as factor,
   gatherRows,
   input,
   int8Linear,
@@ -17,14 +19,23 @@ import {
   program,
   reshape,
   rmsNorm,
-  silu,
   split,
   splitRows,
   toFloat,
   topK,
   type Value,
 } from '../graph/index.ts';
-import { type LlamaConfig, type ModuleName, moduleShape, nf4Block } from '../models/index.ts';
+import {
+  biasedModules,
+  gated,
+  headNorm,
+  type LlamaConfig,
+  type ModuleName,
+  moduleShape,
+  nf4Block,
+  softcap,
+  windowOf,
+} from '../models/index.ts';
 import { blockFor, blockName, nBitsBlock, nBitsShape, nBitsWidth } from '../quant/index.ts';
 
 /** Projections that see the same input are one product. */
@@ -137,6 +148,18 @@ function adapted(product: Product, changed: ReadonlySet<Group>, c: LlamaConfig):
   };
 }
 
+/** The product of q, k and v with what an architecture does to it before positions are applied. */
+function queriesKeysValues(c: LlamaConfig, layer: number, product: Value): CachedAttention['qkv'] {
+  const biases = biasedModules(c).map((m) => input(`${layer}.${m}.bias`, [moduleShape(c, m).out]));
+  const qkv = biases.length > 0 ? add(product, concat(biases, 0)) : product;
+  if (!c.qkNorm) return [qkv];
+  const [q, k, v] = split(
+    qkv,
+    groups.qkv.map((m) => moduleShape(c, m).out),
+  ) as [Value, Value, Value];
+  return [headNorm(c, q, `${layer}.queryNorm`), headNorm(c, k, `${layer}.keyNorm`), v];
+}
+
 /** What keys and values are held in. */
 export type KvPrecision = 'fp32' | 'int8';
 
@@ -172,31 +195,40 @@ export function bodyProgram(
   const shared = {
     lastKey: input('lastKey', ['batch'], 'int32'),
     total: input('total', [], 'int32'),
-    cos: input('cos', ['positions', c.headDim / 2]),
-    sin: input('sin', ['positions', c.headDim / 2]),
     heads: c.heads,
     kvHeads: c.kvHeads,
   };
+  const tables = (prefix: string) => ({
+    cos: input(`${prefix}cos`, ['positions', c.headDim / 2]),
+    sin: input(`${prefix}sin`, ['positions', c.headDim / 2]),
+  });
+  const rope = tables('');
+  const local = c.localRopeTheta === undefined ? rope : tables('local.');
+  const post = (y: Value, name: string) => (c.postNorms ? norm(y, name) : y);
   const outputs: Record<string, Value> = {};
-  let x = embedTokens(table, ids);
+  const embedded = embedTokens(table, ids);
+  let x = c.embeddingScale === undefined ? embedded : factor(embedded, c.embeddingScale);
   for (let layer = 0; layer < c.layers; layer++) {
     const held = ['batch', c.kvHeads, 'capacity', c.headDim];
     const past = (name: string) => input(name, held, kv === 'int8' ? 'int8' : 'float32');
     const scale = (name: string) => input(`${layer}.${name}Scale`, [c.kvHeads * c.headDim]);
-    const qkv = product(layer, 'qkv', norm(x, `${layer}.attentionNorm`));
+    const window = windowOf(c, layer);
     const seen = cachedAttention({
       ...shared,
-      qkv: [qkv],
+      ...(window === undefined ? rope : { ...local, window }),
+      ...(c.attentionScale === undefined ? {} : { scale: c.attentionScale }),
+      ...(c.attentionSoftcap === undefined ? {} : { softcap: c.attentionSoftcap }),
+      qkv: queriesKeysValues(c, layer, product(layer, 'qkv', norm(x, `${layer}.attentionNorm`))),
       pastK: past(`k${layer}`),
       pastV: past(`v${layer}`),
       ...(kv === 'int8' ? { scales: { k: scale('k'), v: scale('v') } } : {}),
     });
     outputs[`k${layer}.new`] = seen.k;
     outputs[`v${layer}.new`] = seen.v;
-    x = add(x, product(layer, 'o', seen.y));
+    x = add(x, post(product(layer, 'o', seen.y), `${layer}.postAttentionNorm`));
     const gateUp = product(layer, 'gateUp', norm(x, `${layer}.mlpNorm`));
     const [gate, up] = split(gateUp, [c.intermediateSize, c.intermediateSize]) as [Value, Value];
-    x = add(x, product(layer, 'down', mul(silu(gate), up)));
+    x = add(x, post(product(layer, 'down', gated(c, gate, up)), `${layer}.postMlpNorm`));
   }
   // As a batch of one: [1, kept, hidden].
   const kept = reshape(gatherRows(joinRows(x), input('keep', ['kept'], 'int64')), [1, 'kept', c.hiddenSize]);
@@ -205,7 +237,7 @@ export function bodyProgram(
     kind === 'float' || kind === 'nf4'
       ? matmul(hidden, input('head.w', [c.vocabSize, c.hiddenSize]), { transB: true })
       : nBitsLinear(hidden, nBitsInput({ bits: 8, out: c.vocabSize, in: c.hiddenSize }, 'head', hasMeans), { fine });
-  const logits = reshape(head(), ['kept', c.vocabSize]);
+  const logits = softcap(reshape(head(), ['kept', c.vocabSize]), c.logitSoftcap);
   const { values, indices } = topK(logits, bestCount(c));
   return program(`decode.${kind}`, { logits, best: concat([values, toFloat(indices)], 1), ...outputs });
 }

@@ -10,7 +10,7 @@ import {
   type View,
   view,
 } from '../engine/index.ts';
-import { type Adapter, type LlamaConfig, ropeTables } from '../models/index.ts';
+import { type Adapter, type LlamaConfig, localRope, ropeTables } from '../models/index.ts';
 import { hadamard, nBitsBlock } from '../quant/index.ts';
 import { type AdapterStack, type AdapterUse, stackAdapters } from './adapterStack.ts';
 import {
@@ -113,7 +113,7 @@ export class DecodeEngine {
   private readonly workspace: Workspace;
   private readonly keys: readonly DeviceBuffer[];
   private readonly values: readonly DeviceBuffer[];
-  private readonly rope: { cos: View; sin: View };
+  private readonly rope: Record<string, View>;
   /** Of keys and values in 8 bits, by name of the input. */
   private readonly scales: Record<string, View> = {};
   private readonly programs = new Map<string, Promise<CompiledProgram>>();
@@ -150,6 +150,12 @@ export class DecodeEngine {
     const tables = ropeTables(c, capacity, options.ropeFactors);
     const half = [capacity, c.headDim / 2];
     this.rope = { cos: view(runtime.upload(tables.cos), half), sin: view(runtime.upload(tables.sin), half) };
+    const local = localRope(c);
+    if (local) {
+      const own = ropeTables(local, capacity);
+      this.rope['local.cos'] = view(runtime.upload(own.cos), half);
+      this.rope['local.sin'] = view(runtime.upload(own.sin), half);
+    }
   }
 
   private compiled(key: string, make: () => Promise<CompiledProgram>): Promise<CompiledProgram> {

@@ -12,7 +12,14 @@ import {
   transpose,
   type Value,
 } from '../graph/index.ts';
-import { type LlamaConfig, moduleShape, type WeightRole, type WeightSource } from '../models/index.ts';
+import {
+  biasedModules,
+  extraVectors,
+  type LlamaConfig,
+  moduleShape,
+  type WeightRole,
+  type WeightSource,
+} from '../models/index.ts';
 import {
   blockFor,
   emptyNBits,
@@ -183,7 +190,7 @@ async function makeRows(o: DecodeWeightsOptions, views: Map<string, View>): Prom
   }
 }
 
-/** The embedding in half precision, and the norms. */
+/** The embedding in half precision, norms and biases. */
 async function makePlain(o: DecodeWeightsOptions, views: Map<string, View>) {
   const { runtime, config: c, weights } = o;
   const table = new Uint16Array(c.vocabSize * c.hiddenSize);
@@ -192,13 +199,19 @@ async function makePlain(o: DecodeWeightsOptions, views: Map<string, View>) {
     floatArrayToHalf(part, table.subarray(at, at + part.length));
   }
   views.set('embedding', view(runtime.upload(table), [c.vocabSize, c.hiddenSize]));
-  const norm = async (name: string, role: WeightRole) => {
-    views.set(name, view(runtime.upload(await weights.read(role)), [c.hiddenSize]));
+  const vectorOf = async (name: string, role: WeightRole) => {
+    const vector = await weights.read(role);
+    views.set(name, view(runtime.upload(vector), [vector.length]));
   };
   for (let layer = 0; layer < c.layers; layer++) {
-    for (const kind of ['attentionNorm', 'mlpNorm'] as const) await norm(`${layer}.${kind}`, { kind, layer });
+    for (const kind of ['attentionNorm', 'mlpNorm', ...extraVectors(c)] as const) {
+      await vectorOf(`${layer}.${kind}`, { kind, layer });
+    }
+    for (const module of biasedModules(c)) {
+      await vectorOf(`${layer}.${module}.bias`, { kind: 'bias', layer, module });
+    }
   }
-  await norm('finalNorm', { kind: 'finalNorm' });
+  await vectorOf('finalNorm', { kind: 'finalNorm' });
 }
 
 /** Packs a matrix that comes by parts, and puts it on the device. */

@@ -2,7 +2,7 @@
 import { createBreather, HuacayaError } from '../base/index.ts';
 import { type CompiledProgram, type DeviceBuffer, type View, view } from '../engine/index.ts';
 import { program } from '../graph/index.ts';
-import type { Adapter } from '../models/index.ts';
+import { type Adapter, windowOf } from '../models/index.ts';
 import { adapterBindings } from './adapterBindings.ts';
 import { type AdapterImage, adapterImage } from './adapterImage.ts';
 import { embedProgram } from './embedding.ts';
@@ -101,12 +101,12 @@ export class InferencePass {
     return (await runtime.read(logits)) as Float32Array;
   }
 
-  private async layerProgram(ranks: ModuleRanks): Promise<CompiledProgram> {
-    const key = ranksKey(ranks);
+  private async layerProgram(ranks: ModuleRanks, window: number | undefined): Promise<CompiledProgram> {
+    const key = ranksKey(ranks) + (window ? '.window' : '');
     let made = this.layerPrograms.get(key);
     if (!made) {
       const { runtime, config, basis } = this.model;
-      made = runtime.compile(program(`layer.${key}`, cachedLayerOutputs(config, basis, { ranks })));
+      made = runtime.compile(program(`layer.${key}`, cachedLayerOutputs(config, basis, { ranks }, window)));
       this.layerPrograms.set(key, made);
     }
     return made;
@@ -114,7 +114,7 @@ export class InferencePass {
 
   private async chunk(cache: KvCache, ids: readonly number[], adapter?: ResidentAdapter): Promise<View> {
     const { runtime, config: c, embedding, layers, shared } = this.model;
-    const layerProgram = await this.layerProgram(adapter?.image.ranks ?? noRanks);
+    const ranks = adapter?.image.ranks ?? noRanks;
     const tokens = ids.length;
     const past = cache.length;
     const width = c.kvHeads * c.headDim;
@@ -126,6 +126,7 @@ export class InferencePass {
     runtime.run(this.embed, { ...embedding, index }, { rows: turn[0]! });
     const breathe = createBreather();
     for (let layer = 0; layer < c.layers; layer++) {
+      const layerProgram = await this.layerProgram(ranks, windowOf(c, layer));
       const keys = cache.keys[layer]!;
       const values = cache.values[layer]!;
       const feeds = {

@@ -1,9 +1,24 @@
 // The layers of one pass over a pack: forward, keeping what the backward needs, and backward. Where memory is short a
 // layer keeps its input only and is run again in the backward pass (gradient checkpointing, Chen et al. 2016).
 import type { Rng } from '../base/index.ts';
-import { type Bindings, type DeviceBuffer, elementCount, type View, view } from '../engine/index.ts';
+import {
+  type Bindings,
+  type CompiledProgram,
+  type DeviceBuffer,
+  elementCount,
+  type View,
+  view,
+} from '../engine/index.ts';
 import { resolveShape } from '../graph/index.ts';
-import { keyHeads, type LoraLayout, type ModuleName, moduleNames, moduleShape, queryHeads } from '../models/index.ts';
+import {
+  keyHeads,
+  type LoraLayout,
+  type ModuleName,
+  moduleNames,
+  moduleShape,
+  queryHeads,
+  windowOf,
+} from '../models/index.ts';
 import { adapterBindings } from './adapterBindings.ts';
 import type { AdapterImage } from './adapterImage.ts';
 import { dropoutMask } from './dropoutMask.ts';
@@ -35,24 +50,36 @@ export class LayerRun {
   private readonly training: boolean;
   private readonly groups: readonly AttentionGroup[];
   private readonly masks: readonly Record<string, View>[];
+  /** For layers that see a window only. */
+  private readonly windowMasks: readonly Record<string, View>[];
   private readonly query: number;
   private readonly key: number;
 
   constructor(context: PassContext, pack: PackInput, training: boolean) {
-    const { config: c, runtime } = context.model;
+    const { config: c } = context.model;
     this.context = context;
     this.pack = pack;
     this.training = training;
     this.query = c.heads * c.headDim;
     this.key = c.kvHeads * c.headDim;
     this.groups = attentionGroups(pack.segments);
-    this.masks = groupMasks(this.groups, context.workspace);
+    this.masks = this.makeMasks('masks', context.programs.mask);
+    const { windowMask } = context.programs;
+    const size = c.slidingWindow?.size ?? Number.POSITIVE_INFINITY;
+    const reaches = windowMask && pack.segments.some((s) => s.keys > size);
+    this.windowMasks = reaches ? this.makeMasks('windowMasks', windowMask) : this.masks;
+  }
+
+  private makeMasks(name: string, program: CompiledProgram): Record<string, View>[] {
+    const { model, workspace } = this.context;
+    const masks = groupMasks(this.groups, workspace, name);
     this.groups.forEach((group, i) => {
       group.segments.forEach((s, j) => {
-        const indices = causalIndices(context.model, s.length, s.keys - s.length);
-        runtime.run(context.programs.mask, indices, { mask: this.masks[i]![`mask${j}`]! });
+        const indices = causalIndices(model, s.length, s.keys - s.length);
+        model.runtime.run(program, indices, { mask: masks[i]![`mask${j}`]! });
       });
     });
+    return masks;
   }
 
   private programsOf(layer: number): LayerPrograms {
@@ -164,9 +191,10 @@ export class LayerRun {
     runtime.run(programs.before.forward, { ...constants, x }, { q, k, v, ...saved });
 
     const attention = this.training ? all.attention : all.plainAttention;
+    const masks = windowOf(model.config, layer) ? this.windowMasks : this.masks;
     const attentionSaved = keep ? this.attentionSaved(slot) : [];
     this.groups.forEach((group, i) => {
-      const feeds = { ...groupRows(group, this.byQuery({ q }), this.byKey({ k, v })), ...this.masks[i] };
+      const feeds = { ...groupRows(group, this.byQuery({ q }), this.byKey({ k, v })), ...masks[i] };
       const results = groupRows(group, this.byQuery({ o }));
       runtime.run(attention.get(group.size)!.forward, feeds, { ...results, ...attentionSaved[i] });
     });

@@ -41,9 +41,13 @@ export function groupRows(
 }
 
 /** Room for the masks of all segments, one after the other: mask0, mask1, ... of each group. */
-export function groupMasks(groups: readonly AttentionGroup[], workspace: Workspace): Record<string, View>[] {
+export function groupMasks(
+  groups: readonly AttentionGroup[],
+  workspace: Workspace,
+  name = 'masks',
+): Record<string, View>[] {
   const size = groups.flatMap((g) => g.segments).reduce((n, s) => n + s.length * s.keys, 0);
-  const whole = workspace.get('masks', [size]);
+  const whole = workspace.get(name, [size]);
   let offset = 0;
   return groups.map((group) => {
     const masks = group.segments.map((s, i) => {

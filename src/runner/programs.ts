@@ -34,6 +34,7 @@ import {
   moduleNames,
   queryHeads,
   ropeInputs,
+  softcap,
 } from '../models/index.ts';
 import { type Basis, normedPeak } from '../quant/index.ts';
 import { type ModuleRanks, normInput, type ProjectionOptions, projections } from './projections.ts';
@@ -55,6 +56,8 @@ const outputParts = (c: LlamaConfig, basis: Basis, project: Project) => ({
   gate: project('gate_proj'),
   up: project('up_proj'),
   down: project('down_proj'),
+  postAttentionNorm: c.postNorms ? input('postAttentionNorm', [c.hiddenSize]) : undefined,
+  postMlpNorm: c.postNorms ? input('postMlpNorm', [c.hiddenSize]) : undefined,
 });
 
 /**
@@ -75,8 +78,19 @@ export function attentionInputOutputs(c: LlamaConfig, basis: Basis, o: Projectio
 }
 
 /** The mask of one sequence, the same in all layers: made once a pass. */
-export const maskProgram = () =>
-  program('mask', { mask: causalMask(input('queryIndex', ['queries']), input('keyIndex', ['keys'])) });
+export const maskProgram = (window?: number) => {
+  const mask = windowMask(input('queryIndex', ['queries']), input('keyIndex', ['keys']), window);
+  return program(window === undefined ? 'mask' : 'mask.window', { mask });
+};
+
+/** As causalMask; with a window a query sees only so many keys, its own included. */
+function windowMask(queryIndex: Value, keyIndex: Value, window: number | undefined): Value {
+  const causal = causalMask(queryIndex, keyIndex);
+  if (window === undefined) return causal;
+  // The same with the roles swapped: a key is too old when the query is more than window - 1 ahead of it.
+  const old = causalMask(add(keyIndex, scalar(window - 1)), queryIndex);
+  return add(causal, transpose(old, [1, 0]));
+}
 
 /**
  * `count` sequences at once, as they have nothing to do with each other: q0, k0, v0, mask0, ... to { o0, ... }.
@@ -103,7 +117,12 @@ export function attentionOutputOutputs(c: LlamaConfig, basis: Basis, o: Projecti
 }
 
 /** A whole layer for one sequence with a key/value cache: x, pastK, pastV to { y, k, v }. */
-export function cachedLayerOutputs(c: LlamaConfig, basis: Basis, o: ProjectionOptions): Record<string, Value> {
+export function cachedLayerOutputs(
+  c: LlamaConfig,
+  basis: Basis,
+  o: ProjectionOptions,
+  window?: number,
+): Record<string, Value> {
   const project = projections(c, basis, o);
   const x = input('x', ['tokens', c.hiddenSize]);
   const { q, k, v } = attentionInput(c, x, attentionParts(c, basis, project), ropeInputs(c));
@@ -112,7 +131,7 @@ export function cachedLayerOutputs(c: LlamaConfig, basis: Basis, o: ProjectionOp
   // The cache holds the past and, behind it, room for what this program hands out.
   const keys = concat([past('pastK'), k], 0);
   const values = concat([past('pastV'), v], 0);
-  const mask = causalMask(input('queryIndex', ['tokens']), input('keyIndex', [keys.shape[0]!]));
+  const mask = windowMask(input('queryIndex', ['tokens']), input('keyIndex', [keys.shape[0]!]), window);
   const byKey = (x: Value) => reshape(x, keyHeads(c, keys.shape[0]!));
   const heads = attention(c, reshape(q, queryHeads(c, 'tokens')), byKey(keys), byKey(values), mask);
   const mixed = reshape(heads, ['tokens', c.heads * c.headDim]);
@@ -138,7 +157,7 @@ const headNorm = (c: LlamaConfig, basis: Basis) =>
 /** x to { logits }. */
 export function logitsOutputs(c: LlamaConfig, basis: Basis): Record<string, Value> {
   const x = input('x', ['rows', c.hiddenSize]);
-  return { logits: headOf(c, basis)(finalNorm(c, x, headNorm(c, basis))) };
+  return { logits: softcap(headOf(c, basis)(finalNorm(c, x, headNorm(c, basis))), c.logitSoftcap) };
 }
 
 /**
@@ -153,7 +172,7 @@ export function lossOutputs(c: LlamaConfig, basis: Basis, training: boolean): Re
   const [labels, weights] = [input('labels', ['rows', 1], 'int64'), input('weights', ['rows', 1])];
   const [codes, scale] = [headCodes(c), headScale(c)];
   const h = finalNorm(c, x, headNorm(c, basis));
-  const { loss, probs } = crossEntropy(headOf(c, basis, codes, scale)(h), labels, weights);
+  const { loss, probs } = crossEntropy(softcap(headOf(c, basis, codes, scale)(h), c.logitSoftcap), labels, weights);
   if (!training) return { loss };
   if (basis.storage === 'float') return { loss, 'grad.x': grad([{ value: loss, seed: scalar(1) }], [x]).get(x)! };
   // The peak of softmax - onehot would eat the eight bits of its row: the columns that matter in float32 instead.

@@ -1,6 +1,7 @@
 // How a projection enters a program: the frozen product in its precision, plus the adapter's two thin products.
 // The names of the inputs made here are the names under which `residentModel.ts` and `adapterImage.ts` bind buffers.
 import {
+  add,
   addmm,
   expandBlocks4,
   input,
@@ -13,7 +14,14 @@ import {
   unpackInt4,
   type Value,
 } from '../graph/index.ts';
-import { type LlamaConfig, type ModuleName, moduleShape, nf4Block, type Projection } from '../models/index.ts';
+import {
+  biasedModules,
+  type LlamaConfig,
+  type ModuleName,
+  moduleShape,
+  nf4Block,
+  type Projection,
+} from '../models/index.ts';
 import { type Basis, int4BlockFor, Rotator, w4a8BlockFor } from '../quant/index.ts';
 
 /** Rank per module; 0 where nothing is adapted. */
@@ -101,7 +109,9 @@ export function projections(c: LlamaConfig, basis: Basis, options: ProjectionOpt
     const rank = options.ranks[module];
     return (normed) => {
       const x = restore(module, normed);
-      const base = frozen(module, x);
+      const product = frozen(module, x);
+      const biased = biasedModules(c).includes(module);
+      const base = biased ? add(product, input(`${module}.bias`, [shape.out])) : product;
       if (rank === 0) return base;
       const seen = options.dropout ? mul(x, input(`${module}.mask`, x.shape)) : x;
       const a = matmul(seen, input(`${module}.A`, [rank, shape.in]), { transB: true });

@@ -3,14 +3,26 @@ import { HuacayaError } from '../base/index.ts';
 import { type CompiledProgram, type HostArray, type Runtime, type View, view } from '../engine/index.ts';
 import type { Program } from '../graph/index.ts';
 import {
+  biasedModules,
+  extraVectors,
   type LlamaConfig,
+  localRope,
   type ModuleName,
   moduleNames,
   moduleShape,
   ropeTables,
   type WeightSource,
+  windowOf,
 } from '../models/index.ts';
-import { type Basis, basisOf, int4BlockFor, type Precision, rotationMatrices, w4a8BlockFor } from '../quant/index.ts';
+import {
+  type Basis,
+  basisOf,
+  int4BlockFor,
+  type Precision,
+  rotateRows,
+  rotationMatrices,
+  w4a8BlockFor,
+} from '../quant/index.ts';
 import type { FoldedNorms } from './adapterImage.ts';
 import { requireInt8 } from './int8Probe.ts';
 import { type NormName, normedModules } from './projections.ts';
@@ -106,6 +118,16 @@ function converter(options: LoadOptions, basis: Basis, rotations: Readonly<Recor
 export async function loadModel(options: LoadOptions): Promise<ResidentModel> {
   const { runtime, config: c, weights, precision, training } = options;
   const basis = basisOf(precision, c, { training, oneCopy: options.oneCopy ?? false });
+  if (basis.storage !== 'float' && c.postNorms) {
+    // A norm between a matrix and the stream does not go with a stream that lives in another basis.
+    throw new HuacayaError(
+      'INT8_UNSUPPORTED',
+      `${c.architecture} has norms behind its matrices, ${precision} has not`,
+      {
+        hint: 'Use --precision fp32, int4 or nf4.',
+      },
+    );
+  }
   if (basis.storage !== 'float' && options.probe !== false) await requireInt8(runtime);
   if (precision === 'int4' || precision === 'w4a8') requireBlocks(c, precision);
   const positions = Math.min(options.positions ?? c.maxPositions, c.maxPositions);
@@ -146,6 +168,16 @@ export async function loadModel(options: LoadOptions): Promise<ResidentModel> {
       for (const kind of Object.keys(normedModules) as NormName[]) {
         if (!folded[normedModules[kind][0]]) bound[kind] = upload(norms[kind], [c.hiddenSize]);
       }
+      for (const kind of extraVectors(c)) {
+        const vector = await weights.read({ kind, layer });
+        bound[kind] = upload(vector, [vector.length]);
+      }
+      for (const module of biasedModules(c)) {
+        const vector = await weights.read({ kind: 'bias', layer, module });
+        const bias = vector.slice();
+        rotateRows(bias, 1, bias.length, basis.modules[module].output);
+        bound[`${module}.bias`] = upload(bias, [bias.length]);
+      }
       for (const module of moduleNames) {
         Object.assign(bound, await convert.projection(layer, module, folded[module]));
         // One is read while the one before is converted: no more than two are in memory.
@@ -177,12 +209,20 @@ export async function loadModel(options: LoadOptions): Promise<ResidentModel> {
     converted = await convertAll();
     if (recipe) await cache.save(recipe, nameViews(converted));
   }
+  const local = localRope(c);
+  const localTables = local && ropeTables(local, tableRows);
+  // Bound behind what all layers share, so that these win.
+  const localViews: Record<string, View> = localTables
+    ? { cos: upload(localTables.cos, [tableRows, half]), sin: upload(localTables.sin, [tableRows, half]) }
+    : {};
+  const layers = converted.layers.map((own, layer) => (windowOf(c, layer) ? { ...own, ...localViews } : own));
   return {
     runtime,
     config: c,
     basis,
     training,
     ...converted,
+    layers,
     shared,
     iota: upload(
       Float32Array.from({ length: positions }, (_, i) => i),

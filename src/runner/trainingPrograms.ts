@@ -32,6 +32,8 @@ export interface TrainingPrograms {
   embed: CompiledProgram;
   gather: CompiledProgram;
   mask: CompiledProgram;
+  /** Where some layers see a window only. */
+  windowMask: CompiledProgram | undefined;
   scatter: CompiledProgram;
   /** All layers but the first. */
   upper: LayerPrograms;
@@ -83,6 +85,7 @@ export async function compileTraining(
     embed: await runtime.compile(embedProgram(c, basis)),
     gather: await runtime.compile(gatherProgram(c)),
     mask: await runtime.compile(maskProgram()),
+    windowMask: c.slidingWindow && (await runtime.compile(maskProgram(c.slidingWindow.size))),
     scatter: await runtime.compile(scatterProgram(c)),
     upper: {
       before: await compilePair(runtime, 'before', before, ['x', ...beforeAdapters], { residual: 'x' }),

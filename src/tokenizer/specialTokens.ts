@@ -105,7 +105,8 @@ function templateItems(processor: unknown): (string | undefined)[] | undefined {
 /** A template, or a list of { name, template }: 'default', else the first. @throws TOKENIZER_UNSUPPORTED otherwise. */
 export function chatTemplateOf(value: unknown): string | undefined {
   if (value === undefined || value === null) return undefined;
-  if (typeof value === 'string') return value;
+  // Saved empty, it would turn every chat into nothing.
+  if (typeof value === 'string') return value.trim() === '' ? undefined : value;
   if (Array.isArray(value)) {
     const templates = value.filter((entry) => isObject(entry) && typeof entry.template === 'string');
     const chosen = templates.find((entry) => entry.name === 'default') ?? templates[0];

@@ -98,8 +98,12 @@ export const referenceDecodeOps: Readonly<Record<string, ReferenceOp>> = {
       const query = turned(vector(0, b, t, h), last, cos, sin);
       const kvHead = Math.floor(h / (heads / kvHeads));
       const row = (held: Tensor, p: number) => query.map((_, i) => at(held, [b, kvHead, p, i]));
-      const seen = Array.from({ length: last + 1 }, (_, p) => p);
-      const scores = seen.map((p) => sum(row(k, p).map((x, i) => x * query[i]!)) / Math.sqrt(headDim));
+      const first = Math.max(0, last + 1 - Number(attrs.window ?? last + 1));
+      const seen = Array.from({ length: last + 1 - first }, (_, i) => first + i);
+      const factor = Number(attrs.scale ?? 1 / Math.sqrt(headDim));
+      const cap = Number(attrs.softcap ?? 0);
+      const capped = (s: number) => (cap ? cap * Math.tanh(s / cap) : s);
+      const scores = seen.map((p) => capped(sum(row(k, p).map((x, i) => x * query[i]!)) * factor));
       return softmaxMix(scores, seen.map((p) => row(v, p))); // biome-ignore format: one idea
     };
     const y = build(shape!, ([b, t, c]) => {

@@ -163,7 +163,7 @@ describe('opening refuses', () => {
     [{ modules_to_save: ['lm_head'] }, /modules_to_save/],
     [{ rank_pattern: { q_proj: 4 } }, /rank_pattern/],
     [{ target_modules: ['q_proj', 'query'] }, /target_modules/],
-    [{ target_modules: 'all-linear' }, /target_modules/],
+    [{ target_modules: 5 }, /target_modules/],
     [{ target_modules: [] }, /target_modules/],
   ])('settings that it does not know: %j', async (changes, message) => {
     const { path } = await saved();

@@ -30,6 +30,7 @@ const kinds: readonly { precision: Precision; oneCopy: boolean }[] = [
   { precision: 'int8', oneCopy: true },
   { precision: 'int4', oneCopy: false },
   { precision: 'nf4', oneCopy: false },
+  { precision: 'w4a8', oneCopy: false },
 ];
 
 async function memoryCases(c: LlamaConfig, limit: number): Promise<MemoryCase[]> {
@@ -59,7 +60,10 @@ function facts(m: ModelFacts): string[] {
   const { files } = m;
   return [
     line('model', m.name),
-    line('architecture', `LLaMA, ${c.layers} layers, width ${c.hiddenSize}, SwiGLU ${c.intermediateSize}`),
+    line(
+      'architecture',
+      `${c.architecture ?? 'llama'}, ${c.layers} layers, width ${c.hiddenSize}, MLP ${c.intermediateSize}`,
+    ),
     line('attention', `${c.heads} heads of ${c.headDim}, ${c.kvHeads} for keys and values`),
     line('parameters', `${m.parameters.toLocaleString('en')}${c.tiedHead ? ', head tied to the embedding' : ''}`),
     line('context', `${c.maxPositions} tokens`),
@@ -71,6 +75,7 @@ function facts(m: ModelFacts): string[] {
             `${files.tokens.vocabulary}; begin ${files.tokens.bos ?? 'none'}, end ${files.tokens.eos.join(' ')}; ` +
               `${files.tokens.chatTemplate ? 'chat template' : 'no chat template'}`,
           ),
+          ...files.repairs.map((repair) => line('repaired', repair)),
           line('quantised', files.quantisedBytes ? `${bytes(files.quantisedBytes)} in the cache` : 'not yet'),
         ]
       : [line('vocabulary', `${c.vocabSize} tokens`), line('files', 'not on this machine')]),
