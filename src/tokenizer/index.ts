@@ -1,4 +1,5 @@
 export { type ChatMessage, type ChatOptions, renderChat } from './chatTemplate.ts';
 export { fromGguf } from './fromGguf.ts';
 export { fromTokenizerJson } from './fromTokenizerJson.ts';
+export { mendTokens, withAddedTokens } from './mendTokens.ts';
 export type { DecodeOptions, EncodeOptions, StreamDecoder, Tokenizer } from './tokenizer.ts';

@@ -40,6 +40,8 @@ interface AttentionScene {
   packed: boolean;
   /** Index of the last key of each sequence. */
   last: readonly number[];
+  /** What other architectures do to scores. */
+  traits?: Pick<CachedAttention, 'scale' | 'softcap' | 'window'>;
 }
 
 /**
@@ -66,6 +68,7 @@ function attentionScene(s: Scene, name: string, a: AttentionScene): Record<strin
     sin: float('sin', [positions, a.headDim / 2]),
     heads: a.heads,
     kvHeads: a.kvHeads,
+    ...a.traits,
   };
   const known = build([a.batch, 1, total + 2, 1], ([b, , position]) => (position! <= a.last[b]! ? 1 : 0));
   const mask = s.given(`${name}.mask`, [batch, 1, capacity, 1], [...known.data], 'float32');
@@ -158,6 +161,7 @@ export const emitDecodeCases: Readonly<Record<string, EmitCase>> = {
       const small = { heads: 4, kvHeads: 2, headDim: 16 };
       const odd = { heads: 3, kvHeads: 1, headDim: 32 };
       const equal = { heads: 2, kvHeads: 2, headDim: 16 };
+      const traits = { scale: 0.2, softcap: 1.5, window: 3 };
       const pasts = [4, 0, 7, 2, 9].slice(0, n);
       return {
         ...attentionScene(s, 'next', { ...small, batch: n, tokens: 1, packed: true, last: pasts }),
@@ -166,6 +170,9 @@ export const emitDecodeCases: Readonly<Record<string, EmitCase>> = {
         ...attentionScene(s, 'chunkApart', { ...small, batch: 1, tokens: n, packed: false, last: [n + 2] }),
         ...attentionScene(s, 'prompt', { ...small, batch: 1, tokens: n, packed: true, last: [n - 1] }),
         ...attentionScene(s, 'promptApart', { ...equal, batch: 1, tokens: n, packed: false, last: [n - 1] }),
+        ...attentionScene(s, 'nextWindow', { ...small, batch: n, tokens: 1, packed: false, last: pasts, traits }),
+        ...attentionScene(s, 'chunkWindow', { ...odd, batch: 1, tokens: n, packed: true, last: [n + 2], traits }),
+        ...attentionScene(s, 'promptWindow', { ...equal, batch: 1, tokens: n, packed: true, last: [n - 1], traits }),
       };
     },
   },
