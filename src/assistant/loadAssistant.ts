@@ -107,7 +107,7 @@ export async function loadAssistant(
   let prompts: OpenedAdapter['prompts'];
   let merged: OpenedAdapter | undefined;
   try {
-    for (const repair of tokenizer.repairs) report.warn(`${id}: ${repair}`);
+    for (const repair of checkpoint.repairs) report.warn(`${id}: ${repair}`);
     merged = mergeAdapter === undefined ? undefined : await open(mergeAdapter);
     prompts = merged?.prompts ?? (await choosePrompts(tokenizer, promptTemplateName));
     if (prompts.remembers && !tokenizer.chatTemplate) {

@@ -43,7 +43,7 @@ async function fromConfigFile(path: string): Promise<ModelFacts> {
 }
 
 async function fromFiles(path: string, cacheDir: string): Promise<ModelFacts> {
-  const { name, config, weights, files, storedAs, tokenizer } = await openCheckpoint(path);
+  const { name, config, weights, files, storedAs, tokenizer, repairs } = await openCheckpoint(path);
   await weights.close();
   const sizes = await Promise.all(files.map(async (f) => (await stat(f)).size));
   const made = (await listQuantised(cacheDir)).filter((f) => f.path.includes(`${name.replace(/[^\w.-]+/g, '_')}-`));
@@ -62,7 +62,7 @@ async function fromFiles(path: string, cacheDir: string): Promise<ModelFacts> {
         eos: tokenizer.eosIds.map(text),
         chatTemplate: tokenizer.chatTemplate !== undefined,
       },
-      repairs: tokenizer.repairs,
+      repairs,
       quantisedBytes: made.reduce((n, f) => n + f.size, 0),
     },
   };

@@ -114,7 +114,7 @@ export async function prepareRun(
 
   const checkpoint = await openModel(s.base_model);
   try {
-    for (const repair of checkpoint.tokenizer.repairs) out.warn(`${checkpoint.name}: ${repair}`);
+    for (const repair of checkpoint.repairs) out.warn(`${checkpoint.name}: ${repair}`);
     if (s.cutoff_len > checkpoint.config.maxPositions) {
       throw usageError(
         `cutoff_len is ${s.cutoff_len}, but ${checkpoint.name} has ${checkpoint.config.maxPositions} positions`,

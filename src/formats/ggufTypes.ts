@@ -1,7 +1,9 @@
 // The tensor types of ggml and the shapes of their blocks: enum ggml_type and the block structs of ggml-common.h
 // (https://github.com/ggml-org/ggml), and which of them can be turned into float32.
+import { dequantiseIq4Nl, dequantiseIq4Xs } from './dequantiseIq4.ts';
 import { dequantiseQ4K, dequantiseQ5K, dequantiseQ6K } from './dequantiseK.ts';
 import { dequantiseQ4_0, dequantiseQ4_1, dequantiseQ5_0, dequantiseQ5_1, dequantiseQ8_0 } from './dequantiseLegacy.ts';
+import { dequantiseQ2K, dequantiseQ3K } from './dequantiseLowK.ts';
 import { plainCodecs } from './plainCodecs.ts';
 import type { TensorCodec } from './storedTensors.ts';
 
@@ -59,9 +61,13 @@ const dequantisers: [string, TensorCodec['decode']][] = [
   ['Q5_0', dequantiseQ5_0],
   ['Q5_1', dequantiseQ5_1],
   ['Q8_0', dequantiseQ8_0],
+  ['Q2_K', dequantiseQ2K],
+  ['Q3_K', dequantiseQ3K],
   ['Q4_K', dequantiseQ4K],
   ['Q5_K', dequantiseQ5K],
   ['Q6_K', dequantiseQ6K],
+  ['IQ4_NL', dequantiseIq4Nl],
+  ['IQ4_XS', dequantiseIq4Xs],
 ];
 
 const blockCodecs = new Map(dequantisers);

@@ -23,6 +23,15 @@ export {
 } from './onnx.ts';
 export { type Nf4Codes, nf4Block, quantiseNf4 } from './quantiseNf4.ts';
 export { openSafetensors, type SafetensorsFile } from './safetensors.ts';
-export { type OpenShard, openShardedSafetensors, parseShardIndex } from './shardedSafetensors.ts';
+export {
+  PieceType,
+  parseSentencePieceModel,
+  type SentencePieceModel,
+  sentencePieceLimits,
+} from './sentencePieceModel.ts';
+export { openSharded, type ShardedFile } from './sharded.ts';
+export { type OpenShard, openShardedSafetensors } from './shardedSafetensors.ts';
+export { parseShardIndex, type ShardIndex } from './shardIndex.ts';
 export type { RawTensorFile, TensorFile, TensorInfo } from './tensorFile.ts';
+export { openTorchFile, type TorchFile } from './torchFile.ts';
 export { readZipDirectory, type ZipEntry } from './zip.ts';

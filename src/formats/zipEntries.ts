@@ -21,6 +21,8 @@ export const zipFlags = { encrypted: 1, sizesFollow: 8, patch: 32, strongEncrypt
 /** Stands for "see the zip64 field". */
 const absent32 = 0xffffffff;
 const directoryBytes = 46;
+/** Of the external attributes: MS-DOS's mark of a folder, at which some readers skip the data. */
+const folderMark = 0x10;
 /** Deflate's best case: 258 bytes for two bits. */
 const bestDeflateRatio = 1032;
 
@@ -45,6 +47,8 @@ export function parseDirectory(bytes: Uint8Array, count: number, bad: Bad): Dire
       bytes.subarray(nameEnd, extraEnd),
       () => bad(`entry ${quote(name)} lacks its zip64 sizes`),
     );
+    if (view.getUint32(at + 38, true) & folderMark && !name.endsWith('/'))
+      throw bad(`entry ${quote(name)} is marked as a folder`);
     const method = view.getUint16(at + 10, true);
     const flags = view.getUint16(at + 8, true);
     if (flags & (zipFlags.encrypted | zipFlags.strongEncryption | zipFlags.masked))

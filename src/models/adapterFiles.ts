@@ -1,10 +1,10 @@
 // Adapter folders on disk, as PEFT writes them: read with their mistakes of 2023 explained, written complete or not at all.
-import { existsSync, statSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { HuacayaError } from '../base/index.ts';
-import { fileError, openFile, writeFileAtomic, writeFolderAtomic } from '../base/node.ts';
-import { openSafetensors } from '../formats/index.ts';
+import { openFile, writeFileAtomic, writeFolderAtomic } from '../base/node.ts';
+import { openSafetensors, openTorchFile, type TensorFile } from '../formats/index.ts';
+import { readJson } from './checkpointParts.ts';
 import type { LlamaConfig } from './config.ts';
 import type { LoraLayout } from './lora.ts';
 import {
@@ -18,7 +18,7 @@ import {
 } from './peft.ts';
 
 const pickledWeightsFile = 'adapter_model.bin';
-/** An empty dictionary takes 443 or 888 bytes; the smallest real adapter takes more. */
+/** An empty dictionary took 443 or 888 bytes in 2023; a damaged file of that size was one, as no real adapter is so small. */
 const emptyPickle = 1024;
 
 /** Writes an adapter folder, complete or not at all. @throws HuacayaError BAD_ADAPTER, USAGE when it exists, NO_SPACE. */
@@ -44,7 +44,7 @@ export async function saveAdapter(
   );
 }
 
-/** Reads an adapter folder. @throws HuacayaError ADAPTER_NOT_FOUND, BAD_ADAPTER, BAD_JSON. */
+/** Reads an adapter folder. @throws HuacayaError ADAPTER_NOT_FOUND, BAD_ADAPTER, BAD_JSON, and for damaged weights. */
 export async function openAdapter(folder: string, model: LlamaConfig): Promise<Adapter> {
   const inFolder = (name: string) => join(folder, name);
   if (!existsSync(inFolder(adapterConfigFile))) {
@@ -56,8 +56,7 @@ export async function openAdapter(folder: string, model: LlamaConfig): Promise<A
     });
   }
   const json = await readJson(inFolder(adapterConfigFile));
-  if (!existsSync(inFolder(adapterWeightsFile))) refusePickle(folder);
-  const tensors = await openSafetensors(await openFile(inFolder(adapterWeightsFile)));
+  const tensors = await openTensors(folder);
   try {
     return await readAdapter(tensors, json, model);
   } finally {
@@ -65,32 +64,32 @@ export async function openAdapter(folder: string, model: LlamaConfig): Promise<A
   }
 }
 
-/** adapter_model.bin without a .safetensors: what can be said about it. Returns when there is none. */
-function refusePickle(folder: string): void {
-  const path = join(folder, pickledWeightsFile);
-  if (!existsSync(path)) return;
-  const { size } = statSync(path);
-  if (size < emptyPickle) {
-    const beside = existsSync(join(folder, 'pytorch_model.bin'));
-    throw new HuacayaError('BAD_ADAPTER', `${path}: ${size} bytes: an adapter without tensors`, {
-      hint: beside
-        ? 'The script replaced model.state_dict before save_pretrained, and PEFT then saved nothing. pytorch_model.bin ' +
-          `beside it is the trainer's own copy and may hold the adapter: load it with PyTorch and save it as ${adapterWeightsFile}.`
-        : emptyAdapterHint,
-    });
-  }
-  throw new HuacayaError('BAD_ADAPTER', `${path}: a PyTorch file, which this version does not read`, {
-    hint: `Load it with PyTorch (weights_only=True) and save it with the safetensors package as ${adapterWeightsFile}.`,
+/**
+ * adapter_model.safetensors, else adapter_model.bin.
+ * @throws HuacayaError BAD_ADAPTER for one without tensors, FILE_NOT_FOUND for none at all, and what reading the formats throws.
+ */
+async function openTensors(folder: string): Promise<TensorFile> {
+  const plain = join(folder, adapterWeightsFile);
+  const pickled = join(folder, pickledWeightsFile);
+  if (existsSync(plain) || !existsSync(pickled)) return openSafetensors(await openFile(plain));
+  const source = await openFile(pickled);
+  const { size } = source;
+  const file = await openTorchFile(source).catch((cause) => {
+    throw size < emptyPickle ? emptyAdapter(folder, size, cause) : cause;
   });
+  if (file.tensors.size > 0) return file;
+  await file.close();
+  throw emptyAdapter(folder, size);
 }
 
-async function readJson(path: string): Promise<unknown> {
-  const text = await readFile(path, 'utf8').catch((cause) => {
-    throw fileError(path, cause);
+function emptyAdapter(folder: string, size: number, cause?: unknown): HuacayaError {
+  const beside = existsSync(join(folder, 'pytorch_model.bin'));
+  const path = join(folder, pickledWeightsFile);
+  return new HuacayaError('BAD_ADAPTER', `${path}: ${size} bytes: an adapter without tensors`, {
+    hint: beside
+      ? 'The script replaced model.state_dict before save_pretrained, and PEFT then saved nothing. pytorch_model.bin ' +
+        `beside it is the trainer's own copy and may hold the adapter: copy it over ${pickledWeightsFile} and try again.`
+      : emptyAdapterHint,
+    cause,
   });
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new HuacayaError('BAD_JSON', `${path}: ${(cause as Error).message}`, { cause });
-  }
 }

@@ -14,6 +14,7 @@ import {
   type TensorReader,
   type WeightRole,
   type WeightSource,
+  withNormOffset,
 } from './weights.ts';
 
 /** Whether any weight of the file is in a layout of bitsandbytes. */
@@ -30,6 +31,15 @@ export function isBitsandbytes(file: TensorReader): boolean {
  * @throws HuacayaError MISSING_TENSOR, WRONG_SHAPE, BAD_QUANTISATION, UNSUPPORTED_QUANTISATION.
  */
 export async function bitsandbytesWeights(file: RawTensorReader, c: LlamaConfig): Promise<WeightSource> {
+  if (c.fused) {
+    throw new HuacayaError(
+      'UNSUPPORTED_QUANTISATION',
+      `${file.name}: bitsandbytes with the fused tensors of ${c.architecture}`,
+      {
+        hint: 'Take the model in float16 or bfloat16; --precision nf4 makes it as small.',
+      },
+    );
+  }
   const quantised = new Map<string, QuantisedMatrix>();
   for (const role of allRoles(c)) {
     const name = huggingFaceName(role, c);
@@ -40,7 +50,7 @@ export async function bitsandbytesWeights(file: RawTensorReader, c: LlamaConfig)
     async read(role, rows) {
       const name = huggingFaceName(effectiveRole(c, role), c);
       const matrix = quantised.get(name);
-      if (!matrix) return file.readFloat32(name, rows?.[0], rows?.[1]);
+      if (!matrix) return withNormOffset(c, role, await file.readFloat32(name, rows?.[0], rows?.[1]));
       const count = expectedShape(c, role)[0]!;
       const [first, last] = rows ?? [0, count];
       if (!(first >= 0 && first <= last && last <= count)) {

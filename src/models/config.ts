@@ -1,4 +1,4 @@
-// What a LLaMA-family model is made of, read from Hugging Face's config.json or from GGUF metadata.
+// What a LLaMA-family model is made of, read from Hugging Face's config.json.
 import { HuacayaError } from '../base/index.ts';
 import { type ArchitectureName, architectures, type Traits } from './architectures/index.ts';
 
@@ -111,13 +111,20 @@ function scalingFromJson(where: string, c: Json, raw: unknown): RopeScaling | un
   throw bad(where, `rope_scaling type ${JSON.stringify(type)} is not supported (known: linear, llama3, longrope)`);
 }
 
+/** Of a model that also sees (Gemma 3 from 4B on) the part that reads and writes text. */
+function textPart(json: Json): Json {
+  const text = json.text_config;
+  if (json.model_type !== 'gemma3' || typeof text !== 'object' || text === null) return json;
+  return { model_type: 'gemma3_text', ...text };
+}
+
 /**
  * @param where name for messages, e.g. the file's path.
  * @throws HuacayaError BAD_MODEL_CONFIG for another architecture or missing numbers.
  */
 export function configFromJson(where: string, json: unknown): LlamaConfig {
   if (typeof json !== 'object' || json === null) throw bad(where, 'is not a JSON object');
-  const given = json as Json;
+  const given = textPart(json as Json);
   const known = Object.values(architectures).find((a) => a.modelType === given.model_type);
   if (!known) {
     const names = Object.values(architectures).map((a) => `"${a.modelType}"`);
@@ -134,7 +141,7 @@ export function configFromJson(where: string, json: unknown): LlamaConfig {
   // transformers 5 moved theta and the scaling into rope_parameters, for Gemma 3 once for each kind of layer.
   const nested = (c.rope_parameters ?? {}) as Json;
   const rope = (nested.full_attention ?? nested) as Json;
-  const ropeTheta = positive(where, 'rope_theta', c.rope_theta ?? rope.rope_theta ?? 10000);
+  const ropeTheta = positive(where, 'rope_theta', given.rope_theta ?? rope.rope_theta ?? c.rope_theta ?? 10000);
   const partial = c.partial_rotary_factor ?? rope.partial_rotary_factor ?? 1;
   if (partial !== 1) throw bad(where, `partial_rotary_factor is ${JSON.stringify(partial)}; only 1 is supported`);
   const scaling = scalingFromJson(where, c, c.rope_scaling ?? rope);
@@ -159,43 +166,5 @@ export function configFromJson(where: string, json: unknown): LlamaConfig {
     maxPositions: positive(where, 'max_position_embeddings', c.max_position_embeddings ?? 2048),
     tiedHead: c.tie_word_embeddings === true,
     ...known.traits(c, { hiddenSize, headDim, layers, bad: (detail) => bad(where, detail) }),
-  });
-}
-
-/**
- * @param tensors the file's tensor names and shapes (outermost axis first), for what the metadata leaves out.
- * @throws HuacayaError BAD_MODEL_CONFIG for another architecture or missing numbers.
- */
-export function configFromGguf(
-  where: string,
-  metadata: ReadonlyMap<string, unknown>,
-  tensors: ReadonlyMap<string, { shape: readonly number[] }>,
-): LlamaConfig {
-  const architecture = metadata.get('general.architecture');
-  if (architecture !== 'llama') {
-    throw bad(where, `general.architecture is ${JSON.stringify(architecture)}, this version knows "llama"`);
-  }
-  const number = (key: string, fallback?: number) =>
-    positive(where, `llama.${key}`, metadata.get(`llama.${key}`) ?? fallback);
-  const heads = number('attention.head_count');
-  const hiddenSize = number('embedding_length');
-  const scalingType = metadata.get('llama.rope.scaling.type');
-  const embedding = tensors.get('token_embd.weight');
-  if (!embedding) throw bad(where, 'has no tensor token_embd.weight');
-  return checked(where, {
-    hiddenSize,
-    intermediateSize: number('feed_forward_length'),
-    layers: number('block_count'),
-    heads,
-    kvHeads: number('attention.head_count_kv', heads),
-    headDim: number('attention.key_length', hiddenSize / heads),
-    vocabSize: embedding.shape[0]!,
-    rmsNormEps: number('attention.layer_norm_rms_epsilon', 1e-5),
-    ropeTheta: number('rope.freq_base', 10000),
-    ...(scalingType === 'linear'
-      ? { ropeScaling: { type: 'linear' as const, factor: number('rope.scaling.factor') } }
-      : {}),
-    maxPositions: number('context_length', 2048),
-    tiedHead: !tensors.has('output.weight'),
   });
 }

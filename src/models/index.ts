@@ -1,7 +1,9 @@
 export { type ArchitectureName, architectures } from './architectures/index.ts';
 export type { RawTensorReader } from './bitsandbytesParts.ts';
 export { bitsandbytesWeights, isBitsandbytes } from './bitsandbytesWeights.ts';
-export { configFromGguf, configFromJson, type LlamaConfig, type RopeScaling } from './config.ts';
+export { configFromJson, type LlamaConfig, type RopeScaling } from './config.ts';
+export { configFromGguf, type RopeFactors } from './ggufConfig.ts';
+export { ggufWeights } from './ggufWeights.ts';
 export { configKey, equalModels, goneBase } from './knownBases.ts';
 export * from './llama.ts';
 export {
@@ -31,7 +33,6 @@ export {
   biasedModules,
   expectedShape,
   extraVectors,
-  ggufWeights,
   huggingFaceWeights,
   type TensorReader,
   type WeightRole,

@@ -88,42 +88,6 @@ export function huggingFaceName(role: WeightRole, c?: LlamaConfig): string {
   }
 }
 
-const ggufModule: Record<ModuleName, string> = {
-  q_proj: 'attn_q',
-  k_proj: 'attn_k',
-  v_proj: 'attn_v',
-  o_proj: 'attn_output',
-  gate_proj: 'ffn_gate',
-  up_proj: 'ffn_up',
-  down_proj: 'ffn_down',
-};
-
-const ggufName = (role: WeightRole): string => {
-  switch (role.kind) {
-    case 'embedding':
-      return 'token_embd.weight';
-    case 'finalNorm':
-      return 'output_norm.weight';
-    case 'head':
-      return 'output.weight';
-    case 'attentionNorm':
-      return `blk.${role.layer}.attn_norm.weight`;
-    case 'mlpNorm':
-      return `blk.${role.layer}.ffn_norm.weight`;
-    case 'postAttentionNorm':
-      return `blk.${role.layer}.post_attention_norm.weight`;
-    case 'postMlpNorm':
-      return `blk.${role.layer}.post_ffw_norm.weight`;
-    case 'queryNorm':
-    case 'keyNorm':
-      return `blk.${role.layer}.attn_${role.kind === 'queryNorm' ? 'q' : 'k'}_norm.weight`;
-    case 'bias':
-      return `blk.${role.layer}.${ggufModule[role.module]}.bias`;
-    case 'projection':
-      return `blk.${role.layer}.${ggufModule[role.module]}.weight`;
-  }
-};
-
 /** @throws HuacayaError MISSING_TENSOR, WRONG_SHAPE. */
 export function checkTensor(file: TensorReader, c: LlamaConfig, role: WeightRole, name: string, rows?: number): void {
   const found = file.tensors.get(name);
@@ -192,22 +156,35 @@ export function checkPlainTensor(
 export const quantisationHint =
   'Use the model that it was made from, a GGUF file of it, or a bitsandbytes checkpoint (NF4, FP4 or int8).';
 
-/** Where a role lies: a tensor, and the first of its rows where it shares the tensor with others. */
-function placeOf(c: LlamaConfig, role: WeightRole): { name: string; first: number; rows?: number } {
-  const own = { name: huggingFaceName(role, c), first: 0 };
-  if (!c.fused || role.kind !== 'projection') return own;
+/**
+ * Where a module's rows lie in the tensor that it shares with others: from `first` on, in a tensor of `rows` rows.
+ * Undefined: it has a tensor of its own.
+ */
+export function fusedRows(
+  c: LlamaConfig,
+  role: WeightRole,
+): { block: 'qkv' | 'gateUp'; first: number; rows: number } | undefined {
+  if (!c.fused || role.kind !== 'projection') return undefined;
   const together = fusedModules.find((modules) => modules.includes(role.module));
-  if (!together) return own;
+  if (!together) return undefined;
   const sizes = together.map((m) => moduleShape(c, m).out);
-  const first = sizes.slice(0, together.indexOf(role.module)).reduce((a, b) => a + b, 0);
-  const block = together[0] === 'q_proj' ? 'self_attn.qkv_proj' : 'mlp.gate_up_proj';
-  return { name: `model.layers.${role.layer}.${block}.weight`, first, rows: sizes.reduce((a, b) => a + b, 0) };
+  const sum = (numbers: readonly number[]) => numbers.reduce((a, b) => a + b, 0);
+  const first = sum(sizes.slice(0, together.indexOf(role.module)));
+  return { block: together[0] === 'q_proj' ? 'qkv' : 'gateUp', first, rows: sum(sizes) };
 }
 
 const fusedModules: readonly (readonly ModuleName[])[] = [
   ['q_proj', 'k_proj', 'v_proj'],
   ['gate_proj', 'up_proj'],
 ];
+
+/** Where a role lies: a tensor, and the first of its rows where it shares the tensor with others. */
+function placeOf(c: LlamaConfig, role: WeightRole): { name: string; first: number; rows?: number } {
+  const shared = fusedRows(c, role);
+  if (!shared || role.kind !== 'projection') return { name: huggingFaceName(role, c), first: 0 };
+  const block = shared.block === 'qkv' ? 'self_attn.qkv_proj' : 'mlp.gate_up_proj';
+  return { name: `model.layers.${role.layer}.${block}.weight`, first: shared.first, rows: shared.rows };
+}
 
 const isNorm = (role: WeightRole) => role.kind.endsWith('Norm');
 
@@ -228,44 +205,17 @@ export function huggingFaceWeights(file: TensorReader, c: LlamaConfig): WeightSo
         return file.readFloat32(name, first + from, first + to);
       }
       const values = await file.readFloat32(name, rows?.[0], rows?.[1]);
-      return c.normOffset && isNorm(role) ? values.map((w) => w + 1) : values;
+      return withNormOffset(c, role, values);
     },
     ropeFactors: async () => undefined,
     close: () => file.close(),
   };
 }
 
+/** Gemma's files of Hugging Face hold the weights of norms less one. */
+export const withNormOffset = (c: LlamaConfig, role: WeightRole, values: Float32Array): Float32Array =>
+  c.normOffset && isNorm(role) ? values.map((w) => w + 1) : values;
+
 /** With a tied head, the head is the embedding. */
 export const effectiveRole = (c: LlamaConfig, role: WeightRole): WeightRole =>
   role.kind === 'head' && c.tiedHead ? { kind: 'embedding' } : role;
-
-/**
- * Weights of a GGUF file. llama.cpp's converter stores each head's q and k rows as interleaved pairs
- * (0, half, 1, half + 1, ...); reading puts them back into halves.
- * @throws HuacayaError MISSING_TENSOR, WRONG_SHAPE.
- */
-export function ggufWeights(file: TensorReader, c: LlamaConfig): WeightSource {
-  for (const role of allRoles(c)) checkTensor(file, c, role, ggufName(role));
-  return {
-    async read(role, rows) {
-      const name = ggufName(effectiveRole(c, role));
-      if (role.kind !== 'projection' || (role.module !== 'q_proj' && role.module !== 'k_proj')) {
-        return file.readFloat32(name, rows?.[0], rows?.[1]);
-      }
-      const whole = await file.readFloat32(name);
-      const [out, width] = expectedShape(c, role) as [number, number];
-      const halves = new Float32Array(whole.length);
-      const half = c.headDim / 2;
-      for (let row = 0; row < out; row++) {
-        const head = Math.floor(row / c.headDim);
-        const inHead = row % c.headDim;
-        const from = head * c.headDim + (inHead % half) * 2 + Math.floor(inHead / half);
-        halves.set(whole.subarray(from * width, (from + 1) * width), row * width);
-      }
-      return rows ? halves.subarray(rows[0] * width, rows[1] * width) : halves;
-    },
-    ropeFactors: async () =>
-      file.tensors.has('rope_freqs.weight') ? file.readFloat32('rope_freqs.weight') : undefined,
-    close: () => file.close(),
-  };
-}

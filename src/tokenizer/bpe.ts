@@ -65,7 +65,7 @@ export function createBpe(model: BpeDefinition, leftOut: ReadonlySet<string>, sp
 }
 
 /** [byte] -> id of <0xNN>, undefined where there is no such token. */
-function byteTokenIds(vocab: ReadonlyMap<string, number>): (number | undefined)[] {
+export function byteTokenIds(vocab: ReadonlyMap<string, number>): (number | undefined)[] {
   return Array.from({ length: 256 }, (_, byte) => vocab.get(`<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`));
 }
 

@@ -34,11 +34,15 @@ export function createTokenizer(definition: TokenizerDefinition): Tokenizer {
     return bytes[id];
   }
 
+  const spaces = definition.decode.kind === 'spaces' ? definition.decode : undefined;
+  const unknown = spaces?.pieces?.unknown;
+  const unknownBytes = new TextEncoder().encode(unknown?.surface ?? '');
+  const visible = (id: number) => {
+    if (!addedIds.get(id)?.special) return bytesOf(id);
+    return id === unknown?.id ? unknownBytes : undefined;
+  };
   const stream = ({ skipSpecial = true }: DecodeOptions = {}) =>
-    createStreamDecoder(
-      (id) => (skipSpecial && addedIds.get(id)?.special ? undefined : bytesOf(id)),
-      definition.decode.kind === 'spaces' && definition.decode.stripStart,
-    );
+    createStreamDecoder(skipSpecial ? visible : bytesOf, spaces?.stripStart ?? false, spaces?.pieces);
 
   return {
     encode(text, { addBos = false, special: parseSpecial = true } = {}) {
@@ -87,7 +91,7 @@ function badId(id: number, size: number): HuacayaError {
 }
 
 /** [id] -> the token as it is spelled; holes stay undefined. */
-function idTable(model: BpeDefinition, added: readonly AddedToken[]): (string | undefined)[] {
+function idTable(model: TokenizerDefinition['model'], added: readonly AddedToken[]): (string | undefined)[] {
   const table: (string | undefined)[] = [];
   for (const [text, id] of model.vocab) table[id] = text;
   for (const { id, content } of added) table[id] = content;
@@ -97,6 +101,7 @@ function idTable(model: BpeDefinition, added: readonly AddedToken[]): (string | 
 
 /** @returns a function that appends the ids of text in which there are no added tokens. */
 function plainEncoder({ model, added, preTokenizer }: TokenizerDefinition) {
+  if ('encode' in model) return model.encode;
   const { split, byteLevel } = compilePreTokenizer(preTokenizer);
   const special = new Set(added.filter((token) => token.special).map((token) => token.content));
   const bpe = createBpe(model, special, byteLevel ? spellBytes : (piece) => piece);

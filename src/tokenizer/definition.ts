@@ -1,4 +1,4 @@
-// What both kinds of files (tokenizer.json, GGUF) are turned into before a tokenizer is built, and checks on loose data.
+// What all kinds of files (tokenizer.json, GGUF, tokenizer.model) are turned into before a tokenizer is built, and checks on loose data.
 import { HuacayaError } from '../base/index.ts';
 
 /** A piece of tokenizer.json, in its own spelling: { type: 'Split', ... }. */
@@ -32,6 +32,23 @@ export interface BpeDefinition {
   ignoreMerges: boolean;
 }
 
+/** A model that does it all by itself, from the plain text to ids. */
+export interface EncoderDefinition {
+  vocab: ReadonlyMap<string, number>;
+  /** Appends the ids of a text in which there are no added tokens. @param atStart nothing comes before it. */
+  encode: (text: string, atStart: boolean, ids: number[]) => void;
+}
+
+/** Where SentencePiece's own decoder differs from that of tokenizer.json. */
+export interface PieceDecoding {
+  /** These keep their space at the start of a text: bytes, the unknown token. */
+  keepsSpace: (id: number) => boolean;
+  /** Every piece loses a space until there is text, not the first one alone. */
+  stripEvery: boolean;
+  /** What the unknown token shows where special tokens are left out. */
+  unknown: { id: number; surface: string } | undefined;
+}
+
 /** How token strings become bytes. */
 export type DecodeRule =
   | { kind: 'byteLevel' }
@@ -42,6 +59,7 @@ export type DecodeRule =
       byteFallback: boolean;
       /** Drop one space at the start of a text: the encoder put it there. */
       stripStart: boolean;
+      pieces?: PieceDecoding;
     };
 
 export interface SpecialIds {
@@ -55,7 +73,7 @@ export interface SpecialIds {
 }
 
 export interface TokenizerDefinition {
-  model: BpeDefinition;
+  model: BpeDefinition | EncoderDefinition;
   added: readonly AddedToken[];
   normalizer: JsonPart | undefined;
   preTokenizer: JsonPart | undefined;
@@ -73,7 +91,7 @@ export const badTokenizer = (message: string, hint?: string) =>
 
 export const unsupported = (what: string) =>
   new HuacayaError('TOKENIZER_UNSUPPORTED', what, {
-    hint: 'Huacaya reads the tokenizers of LLaMA-family models: BPE, byte-level or SentencePiece style.',
+    hint: 'Huacaya reads the tokenizers of LLaMA-family models: BPE, byte-level or SentencePiece, and SentencePiece unigram.',
   });
 
 export function isObject(value: unknown): value is Record<string, unknown> {

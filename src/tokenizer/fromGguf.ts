@@ -4,6 +4,7 @@ import { createTokenizer } from './createTokenizer.ts';
 import {
   type AddedToken,
   badTokenizer,
+  type EncoderDefinition,
   quote,
   type SpecialIds,
   type TokenizerDefinition,
@@ -11,7 +12,8 @@ import {
 } from './definition.ts';
 import { ggufPreTokenizer } from './ggufPreTokenizers.ts';
 import { type GgufVocabulary, ggufArrays, ggufId, TokenType } from './ggufVocabulary.ts';
-import { mergesFromScores } from './sentencePieceMerges.ts';
+import { createPieceEncoder } from './pieceEncoder.ts';
+import { createSpBpe } from './spBpe.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 type Metadata = ReadonlyMap<string, unknown>;
@@ -57,32 +59,49 @@ function byteLevel(metadata: Metadata, vocabulary: GgufVocabulary): TokenizerDef
 }
 
 function sentencePiece(metadata: Metadata, vocabulary: GgufVocabulary): TokenizerDefinition {
-  const { ids, tokens, types, scores } = vocabulary;
-  // With merges in the file nothing is to be rebuilt.
-  if (!vocabulary.merges && !scores)
-    throw badTokenizer('the file has neither tokenizer.ggml.scores nor tokenizer.ggml.merges');
-  const leftOut = new Set(tokens.filter((_, id) => types[id] !== undefined && types[id] !== TokenType.normal));
+  const { ids, tokens } = vocabulary;
+  const added = addedTokens(metadata, vocabulary);
+  const rstrip = stripsRight(metadata);
   const unkId = ggufId(metadata, 'unknown_token_id', tokens.length) ?? ids.get('<unk>');
   const addPrefix = metadata.get('tokenizer.ggml.add_space_prefix') !== false;
   const replace = { type: 'Replace', pattern: { String: ' ' }, content: '▁' };
   return {
-    model: {
-      vocab: ids,
-      merges: vocabulary.merges ?? mergesFromScores(ids, scores!, leftOut),
-      ...(unkId === undefined ? {} : { unkToken: tokens[unkId]! }),
-      fuseUnk: true,
-      byteFallback: true,
-      ignoreMerges: false,
-    },
-    added: addedTokens(metadata, vocabulary).map((token) => ({
-      ...token,
-      content: token.content.replaceAll('▁', ' '),
-    })),
+    model: vocabulary.merges
+      ? {
+          vocab: ids,
+          merges: vocabulary.merges,
+          ...(unkId === undefined ? {} : { unkToken: tokens[unkId]! }),
+          fuseUnk: true,
+          byteFallback: true,
+          ignoreMerges: false,
+        }
+      : scoredPieces(vocabulary, added, unkId),
+    added: added.map((token) => ({ ...token, content: token.content.replaceAll('▁', ' '), rstrip: rstrip(token) })),
     normalizer: addPrefix ? { type: 'Sequence', normalizers: [{ type: 'Prepend', prepend: '▁' }, replace] } : replace,
     preTokenizer: undefined,
     decode: { kind: 'spaces', space: '▁', byteFallback: true, stripStart: addPrefix },
     ...common(metadata, vocabulary, { addBos: true, bos: '<s>', eos: '</s>' }),
   };
+}
+
+/** Without merges SentencePiece's own order holds: by score. */
+function scoredPieces(
+  { tokens, ids, types, scores }: GgufVocabulary,
+  added: readonly AddedToken[],
+  unknown: number | undefined,
+): EncoderDefinition {
+  if (!scores) throw badTokenizer('the file has neither tokenizer.ggml.scores nor tokenizer.ggml.merges');
+  const typeOf = Uint8Array.from(tokens, (_, id) => types[id] ?? TokenType.normal);
+  for (const { id, special } of added) if (special) typeOf[id] = TokenType.control;
+  const cut = createSpBpe({ pieces: tokens, scores: Float32Array.from(scores), types: typeOf });
+  const append = createPieceEncoder(cut, { vocab: ids, byteFallback: true, unknown });
+  return { vocab: ids, encode: (text, _, out) => append(text, out) };
+}
+
+/** Phi-3's tokens take the white space behind them, all but these; the file cannot say so (as llama.cpp has it). */
+function stripsRight(metadata: Metadata): (token: AddedToken) => boolean {
+  if (metadata.get('general.architecture') !== 'phi3') return () => false;
+  return ({ content }) => !['<unk>', '<s>', '<|endoftext|>'].includes(content);
 }
 
 /** Control and unknown tokens are special, user-defined ones are found in the text but not special. */

@@ -1,4 +1,5 @@
 // Reads tokenizer.json of a Hugging Face folder (format of the `tokenizers` library) with tokenizer_config.json.
+import { markSpecial, readAddedTokens } from './addedTokenList.ts';
 import { createTokenizer } from './createTokenizer.ts';
 import {
   type AddedToken,
@@ -33,7 +34,13 @@ export function fromTokenizerJson(
   };
   const repairs: string[] = [];
   const model = readModel(tokenizerJson.model);
-  const added = readAddedTokens(tokenizerJson.added_tokens, files.config.added_tokens_decoder, model, repairs);
+  const added = readAddedTokens(
+    tokenizerJson.added_tokens,
+    files.config.added_tokens_decoder,
+    (token) => model.vocab.get(token),
+    repairs,
+    bad,
+  );
   const named = namedTokens(files, idLookup(model, added), repairs);
   markSpecial(added, named.values());
   return createTokenizer({
@@ -89,54 +96,5 @@ function readMerge(merge: unknown, rank: number): [string, string] {
   throw bad(`merge ${rank} is ${quote(merge)}, not a pair of tokens`);
 }
 
-/** From tokenizer.json, then from the config's added_tokens_decoder, which wins; by content. */
-function readAddedTokens(
-  list: unknown,
-  decoder: unknown,
-  model: BpeDefinition,
-  repairs: string[],
-): Map<string, AddedToken> {
-  const raw: unknown[] = Array.isArray(list) ? [...list] : [];
-  if (isObject(decoder)) {
-    for (const [id, token] of Object.entries(decoder)) if (isObject(token)) raw.push({ ...token, id: Number(id) });
-  }
-  const tokens = new Map<string, AddedToken>();
-  for (const token of raw) {
-    if (!isObject(token) || typeof token.content !== 'string' || !isTokenId(token.id)) {
-      throw bad(`added token ${quote(token)} needs a content and an id`);
-    }
-    const special = token.special === true;
-    const known = model.vocab.get(token.content) ?? tokens.get(token.content)?.id;
-    if (known !== undefined && known !== token.id) {
-      repairs.push(`${quote(token.content)} has the id ${token.id} as an added token, ${known} before: took ${known}`);
-    }
-    tokens.set(token.content, {
-      id: known ?? token.id,
-      content: token.content,
-      special,
-      normalized: typeof token.normalized === 'boolean' ? token.normalized : !special,
-      lstrip: token.lstrip === true,
-      rstrip: token.rstrip === true,
-      singleWord: token.single_word === true,
-    });
-  }
-  return tokens;
-}
-
 const idLookup = (model: BpeDefinition, added: ReadonlyMap<string, AddedToken>) => (token: string) =>
   added.get(token)?.id ?? model.vocab.get(token);
-
-/** BOS, EOS and so on are special even where the files forgot to say so. */
-function markSpecial(added: Map<string, AddedToken>, named: Iterable<{ content: string; id: number }>): void {
-  for (const { content, id } of named) {
-    const token = added.get(content) ?? {
-      id,
-      content,
-      normalized: false,
-      lstrip: false,
-      rstrip: false,
-      singleWord: false,
-    };
-    added.set(content, { ...token, special: true });
-  }
-}

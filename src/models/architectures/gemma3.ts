@@ -7,7 +7,11 @@ export const gemma3: Architecture = {
   name: 'gemma3',
   modelType: 'gemma3_text',
   defaults: {
+    vocab_size: 262208,
+    num_attention_heads: 8,
+    num_key_value_heads: 4,
     head_dim: 256,
+    rope_theta: 1_000_000,
     max_position_embeddings: 131072,
     tie_word_embeddings: true,
     sliding_window: 4096,

@@ -40,7 +40,7 @@ describe('a file of the reference writer', () => {
     });
   });
 
-  it('covers every type that can be read', () => {
+  it('covers every other type that can be read', () => {
     const types = new Set(Object.values(expected).map(({ dtype }) => dtype));
     const wanted = 'F32 F16 BF16 F64 I64 I32 I16 I8 Q8_0 Q4_0 Q4_1 Q5_0 Q5_1 Q4_K Q5_K Q6_K'.split(' ');
     expect([...types].sort()).toEqual(wanted.sort());
@@ -76,6 +76,26 @@ describe('a file of the reference writer', () => {
     for (let length = 0; length < allTypes.length; length++) {
       await expectError(() => open(allTypes.subarray(0, length)), 'TRUNCATED', /^x\.gguf: /);
     }
+  });
+});
+
+describe('types of 2 to 4 bits', () => {
+  // test/fixtures/gguf/make.py
+  const file = fixture('gguf/lowBits.gguf');
+  const values: typeof expected = JSON.parse(new TextDecoder().decode(fixture('gguf/lowBits.json')));
+
+  it.each(Object.keys(values))('dequantises %s exactly, whole and by rows', async (name) => {
+    const { dtype, shape, float32 } = values[name];
+    const wanted = new Float32Array(fromBase64(float32).slice().buffer);
+    expect(shape).toEqual([3, 256]);
+    const opened = await open(file);
+    expect(opened.tensors.get(name)).toEqual({ name, dtype, shape });
+    expectSameFloats(await opened.readFloat32(name), wanted);
+    expectSameFloats(await opened.readFloat32(name, 1, 2), wanted.subarray(256, 512));
+  });
+
+  it('are the four', () => {
+    expect(Object.values(values).map(({ dtype }) => dtype)).toEqual(['Q2_K', 'Q3_K', 'IQ4_NL', 'IQ4_XS']);
   });
 });
 
@@ -166,8 +186,8 @@ describe('variants', () => {
   });
 
   it('opens a file with types it cannot decode, and names tensor and type when one is read', async () => {
-    const file = await open(buildGguf({ tensors: [{ name: 'w', dims: [256], type: 10 }], data: new Uint8Array(84) }));
-    expect(file.tensors.get('w')?.dtype).toBe('Q2_K');
-    await expectError(() => file.readFloat32('w'), 'UNSUPPORTED_DTYPE', /^x.gguf: tensor "w" has type Q2_K$/);
+    const file = await open(buildGguf({ tensors: [{ name: 'w', dims: [256], type: 19 }], data: new Uint8Array(50) }));
+    expect(file.tensors.get('w')?.dtype).toBe('IQ1_S');
+    await expectError(() => file.readFloat32('w'), 'UNSUPPORTED_DTYPE', /^x.gguf: tensor "w" has type IQ1_S$/);
   });
 });

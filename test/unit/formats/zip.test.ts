@@ -121,6 +121,7 @@ describe('archives made by hand', () => {
       /does not lie before the directory/,
     ],
     ['encryption', { files: [{ both: { flags: 1 } }] }, /"a" is encrypted/],
+    ['a folder with data', { files: [{ listed: { attributes: 0x10 } }] }, /"a" is marked as a folder/],
     ['a patch', { files: [{ both: { flags: 32 } }] }, /"a" is a patch/],
     ['bzip2', { files: [{ both: { method: 12 } }] }, /"a" uses compression method 12/],
     ['a stored size that differs', { files: [{ both: { unpacked: 5 } }] }, /claims 5 bytes in 4 with method 0/],

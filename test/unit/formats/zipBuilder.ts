@@ -10,11 +10,19 @@ interface Header {
   unpacked: number;
   offset: number;
   extra: Uint8Array;
+  /** External, in the directory only. */
+  attributes: number;
   signature: number;
 }
 
 export interface ZipParts {
-  files?: { name?: string; data?: string; local?: Partial<Header>; listed?: Partial<Header>; both?: Partial<Header> }[];
+  files?: {
+    name?: string;
+    data?: string | Uint8Array;
+    local?: Partial<Header>;
+    listed?: Partial<Header>;
+    both?: Partial<Header>;
+  }[];
   end?: { entries?: number; here?: number; disk?: number; length?: number; offset?: number; comment?: string };
   /** Fields of a zip64 end record, which is then written. */
   end64?: {
@@ -35,21 +43,22 @@ const text = (value: string) => new TextEncoder().encode(value);
 export function buildZip({ files = [{}], end = {}, end64, prefix = '', gap = '' }: ZipParts): Uint8Array {
   const b = new Bytes().raw(text(prefix));
   const listed: Header[] = [];
-  for (const { name = 'a', data = 'data', local, listed: override, both } of files) {
+  for (const { name = 'a', data: content = 'data', local, listed: override, both } of files) {
+    const data = typeof content === 'string' ? text(content) : content;
     const plain = { name, flags: 0, method: 0, crc: 1, packed: data.length, unpacked: data.length, offset: b.length };
-    const header = { ...plain, extra: new Uint8Array(0), signature: 0x04034b50, ...both, ...local };
+    const header = { ...plain, extra: new Uint8Array(0), attributes: 0, signature: 0x04034b50, ...both, ...local };
     const nameBytes = typeof header.name === 'string' ? text(header.name) : header.name;
     b.u32(header.signature).u16(20).u16(header.flags).u16(header.method).u32(0).u32(header.crc);
     b.u32(header.packed).u32(header.unpacked).u16(nameBytes.length).u16(header.extra.length);
-    b.raw(nameBytes).raw(header.extra).raw(text(data));
-    listed.push({ ...plain, extra: new Uint8Array(0), signature: 0x02014b50, ...both, ...override });
+    b.raw(nameBytes).raw(header.extra).raw(data);
+    listed.push({ ...plain, extra: new Uint8Array(0), attributes: 0, signature: 0x02014b50, ...both, ...override });
   }
   const start = b.length;
   for (const header of listed) {
     const nameBytes = typeof header.name === 'string' ? text(header.name) : header.name;
     b.u32(header.signature).u16(20).u16(20).u16(header.flags).u16(header.method).u32(0).u32(header.crc);
     b.u32(header.packed).u32(header.unpacked).u16(nameBytes.length).u16(header.extra.length).u16(0).u16(0).u16(0);
-    b.u32(0).u32(header.offset).raw(nameBytes).raw(header.extra);
+    b.u32(header.attributes).u32(header.offset).raw(nameBytes).raw(header.extra);
   }
   b.raw(text(gap));
   const length = b.length - start;

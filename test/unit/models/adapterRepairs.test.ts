@@ -1,9 +1,10 @@
 // Adapters as 2023 made them: fields, names of tensors, files without weights, and base models that are gone.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { encodeSafetensors } from '../../../src/formats/index.ts';
+import { memorySource } from '../../../src/base/index.ts';
+import { encodeSafetensors, openSafetensors } from '../../../src/formats/index.ts';
 import {
   configFromJson,
   configKey,
@@ -43,6 +44,10 @@ const sizes = {
 const model = configFromJson('config.json', sizes);
 const root = mkdtempSync(join(tmpdir(), 'huacaya-repairs-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+const checkpoints = join(import.meta.dirname, '../../fixtures/checkpoints');
+/** Of those fixtures. */
+const small = configFromJson('config.json', { ...sizes, hidden_size: 16, intermediate_size: 24, vocab_size: 40 });
 
 let made = 0;
 /** A folder with a config and files beside it. */
@@ -108,6 +113,36 @@ describe('weights', () => {
     const beside = folderWith({ ...empty, 'pytorch_model.bin': new Uint8Array(9) });
     await expect(openAdapter(beside, model)).rejects.toMatchObject({
       hint: expect.stringContaining('pytorch_model.bin'),
+    });
+  });
+
+  it('as a pickle are the same numbers', async () => {
+    const folder = join(checkpoints, 'adapter-bin');
+    const expected = await openSafetensors(
+      memorySource('expected', new Uint8Array(readFileSync(join(folder, 'expected.safetensors')))),
+    );
+    const { layout, params, baseModel } = await openAdapter(folder, small);
+    expect(baseModel).toBe('decapoda-research/llama-7b-hf');
+    expect(layout.tensors).toHaveLength(8);
+    for (const t of layout.tensors) {
+      const values = params.slice(t.offset, t.offset + t.shape[0] * t.shape[1]);
+      expect(values).toEqual(await expected.readFloat32(loraTensorName(t)));
+    }
+  });
+
+  it('as a pickle without tensors are missed, whatever its size', async () => {
+    // PyTorch of today writes 1,297 bytes.
+    await expect(openAdapter(join(checkpoints, 'adapter-empty'), small)).rejects.toMatchObject({
+      code: 'BAD_ADAPTER',
+      message: expect.stringContaining('1297 bytes: an adapter without tensors'),
+      hint: expect.stringContaining('trained again'),
+    });
+  });
+
+  it('as a damaged pickle are not called empty', async () => {
+    const folder = folderWith({ 'adapter_model.bin': new Uint8Array(5000) });
+    await expect(openAdapter(folder, model)).rejects.toMatchObject({
+      message: expect.stringMatching(/adapter_model\.bin: (?!.*without tensors)/),
     });
   });
 });

@@ -78,6 +78,17 @@ describe('a checkpoint of bitsandbytes', () => {
     expected = (role) => plain.read(role);
   });
 
+  it('of Gemma stores the weights of its norms less one', async () => {
+    const norm = { kind: 'finalNorm' } as const;
+    const gemma = await bitsandbytesWeights(await open(model), { ...config, normOffset: 1 });
+    expect([...(await gemma.read(norm))]).toEqual([...(await expected(norm))].map((w) => Math.fround(w + 1)));
+  });
+
+  it('of Phi-3 is refused: its fused tensors are quantised as a whole', async () => {
+    const phi3 = { ...config, architecture: 'phi3', fused: true } as const;
+    await expect(bitsandbytesWeights(await open(model), phi3)).rejects.toThrow('fused tensors of phi3');
+  });
+
   it('is recognised', async () => {
     expect(isBitsandbytes(await open(model))).toBe(true);
     expect(isBitsandbytes(await open(fixture('expected.safetensors')))).toBe(false);

@@ -1,12 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { fromGguf, fromTokenizerJson } from '../../../src/tokenizer/index.ts';
+import { fromGguf, fromSentencePiece, fromTokenizerJson } from '../../../src/tokenizer/index.ts';
 import { byteLevelGguf, byteLevelJson, everyKind, sentencePieceGguf } from './smallTokenizers.ts';
+import { spmVariants } from './spmModels.ts';
 
 const byteLevel = fromGguf(byteLevelGguf());
 const sentencePiece = fromGguf(sentencePieceGguf());
 
-describe.each(everyKind)('%s', (_, tokenizer) => {
+const model = fromSentencePiece(spmVariants.bpe!());
+
+describe.each([...everyKind, ['tokenizer.model', model]] as const)('%s', (_, tokenizer) => {
   test('decode undoes encode for any text without special tokens', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme', maxLength: 40 }), (text) => {

@@ -1,6 +1,24 @@
 import { describe, expect, test } from 'vitest';
 import { fromGguf } from '../../../src/tokenizer/index.ts';
 import { byteLevelGguf, metadata, sentencePiece, sentencePieceGguf } from './smallTokenizers.ts';
+import { spmExpected, spmVariants } from './spmModels.ts';
+import { spmStrings } from './spmStrings.ts';
+
+/** A SentencePiece model as a GGUF file carries it. */
+function pieceGguf(variant: string, changes: Record<string, unknown> = {}) {
+  const { pieces, scores, types } = spmVariants[variant]!();
+  return metadata({
+    model: 'llama',
+    pre: 'default',
+    tokens: pieces,
+    scores,
+    token_type: Int32Array.from(types),
+    bos_token_id: 1,
+    eos_token_id: 2,
+    unknown_token_id: 0,
+    ...changes,
+  });
+}
 
 test('settings are read', () => {
   const map = byteLevelGguf({ add_bos_token: true, add_eos_token: true, padding_token_id: 3n });
@@ -26,6 +44,28 @@ test('plain arrays do as well as typed ones', () => {
   const plain = sentencePieceGguf({ scores: sentencePiece.scores, token_type: sentencePiece.types });
   const text = 'hello world 🙂语';
   expect(fromGguf(plain).encode(text)).toEqual(fromGguf(sentencePieceGguf()).encode(text));
+});
+
+describe('the ids of the SentencePiece library, from scores', () => {
+  test.each([
+    ['LLaMA', 'llama', {}],
+    ['user-defined tokens and no space in front, as Gemma', 'bpe, bare', { add_space_prefix: false }],
+  ])('%s', (_, variant, changes) => {
+    const tokenizer = fromGguf(pieceGguf(variant, changes));
+    const { ids } = spmExpected[variant]!;
+    for (const [i, text] of spmStrings(ids.length).entries()) {
+      expect({ text, ids: tokenizer.encode(text, { special: false }) }).toEqual({ text, ids: ids[i] });
+    }
+  });
+});
+
+test("Phi-3's tokens take the white space behind them", () => {
+  const map = pieceGguf('bpe');
+  const ids = (text: string) => fromGguf(map).encode(text);
+  expect(ids('</s>\n b<s>\nc')).not.toEqual(ids('</s>b<s>\nc'));
+  map.set('general.architecture', 'phi3');
+  expect(ids('</s>\n b<s>\nc')).toEqual(ids('</s>b<s>\nc'));
+  expect(ids('<s>\nc')).not.toEqual(ids('<s>c'));
 });
 
 describe('refused', () => {
