@@ -6,7 +6,8 @@ import { version } from '../version.ts';
 import { chatCommand } from './commands/chat.ts';
 import { compareCommand } from './commands/compare.ts';
 import { generateCommand } from './commands/generate.ts';
-import { listCommand, pullCommand, removeCommand, verifyCommand } from './commands/models.ts';
+import { instructCommand } from './commands/instruct.ts';
+import { listCommand, pruneCommand, pullCommand, removeCommand, verifyCommand } from './commands/models.ts';
 import { serveCommand } from './commands/serve.ts';
 import { showCommand } from './commands/show.ts';
 import { trainCommand } from './commands/train.ts';
@@ -37,6 +38,8 @@ function build(): { program: Command; output: () => Output } {
     showCommand,
     verifyCommand,
     removeCommand,
+    pruneCommand,
+    instructCommand,
     trainCommand,
     generateCommand,
     compareCommand,

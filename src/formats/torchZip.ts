@@ -29,10 +29,13 @@ export async function readTorchZip(source: ByteSource): Promise<TorchContent> {
   for (const { name, method } of entries.values()) {
     if (method !== 0) throw bad(`its entry ${quote(name)} is compressed, which torch never does`);
   }
-  if (entries.has(`${folder}/constants.pkl`)) {
+  // As torch does, whatever their case.
+  const record = (name: string) =>
+    [...entries.values()].find((entry) => entry.name.slice(folder.length + 1).toLowerCase() === name);
+  if (record('constants.pkl')) {
     throw bad('is a TorchScript program, not weights', 'Get the model as .safetensors or as a plain state_dict.');
   }
-  const order = entries.get(`${folder}/byteorder`);
+  const order = record('byteorder');
   if (order && new TextDecoder().decode(await readEntry(source, order, maxByteOrder)) !== 'little') {
     throw bad('has big-endian numbers', 'Save it on a little-endian machine, or get the model as .safetensors.');
   }

@@ -2,6 +2,7 @@
 // Source: https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables
 import { readFile } from 'node:fs/promises';
 import { posix, win32 } from 'node:path';
+import type { ProxySettings } from './proxy.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -38,24 +39,53 @@ export function defaultHubCacheDir(env: Environment, home: string, platform: Nod
 export interface HubSettings {
   cacheDir: string;
   hubCacheDir: string;
-  /** Base address of the hub or of a mirror (HF_ENDPOINT), without a slash at the end. */
+  /** Base address of the hub or of a mirror (the first of HF_ENDPOINT), without a slash at the end. */
   endpoint: string;
+  /** The other addresses of HF_ENDPOINT. */
+  mirrors?: string[];
+  /** MODELSCOPE_ENDPOINT. */
+  modelScopeEndpoint?: string;
   /** HF_HUB_OFFLINE. */
   offline: boolean;
   /** HF_TOKEN, or the one that `hf auth login` stored. */
   token?: string;
+  /** HTTP_PROXY, HTTPS_PROXY, NO_PROXY. */
+  network?: { proxy: ProxySettings };
 }
 
 /** Everything that the environment says about models; the caller passes the environment in. */
 export async function hubSettings(env: Environment, home: string, platform: NodeJS.Platform): Promise<HubSettings> {
   const token = await findToken(env, home, platform);
+  const [endpoint = 'https://huggingface.co', ...mirrors] = addresses(env.HF_ENDPOINT);
+  const [modelScopeEndpoint] = addresses(env.MODELSCOPE_ENDPOINT);
+  const proxy = proxySettings(env);
   return {
     cacheDir: defaultCacheDir(env, home, platform),
     hubCacheDir: defaultHubCacheDir(env, home, platform),
-    endpoint: (env.HF_ENDPOINT || 'https://huggingface.co').replace(/\/+$/, ''),
-    offline: isOn(env.HF_HUB_OFFLINE),
+    endpoint,
+    ...(mirrors.length > 0 ? { mirrors } : {}),
+    ...(modelScopeEndpoint ? { modelScopeEndpoint } : {}),
+    offline: isOn(env.HF_HUB_OFFLINE || env.TRANSFORMERS_OFFLINE),
     ...(token ? { token } : {}),
+    ...(proxy ? { network: { proxy } } : {}),
   };
+}
+
+/** Addresses with commas between them, without slashes at the end. */
+export function addresses(text: string | undefined): string[] {
+  return (text ?? '')
+    .split(',')
+    .map((address) => address.trim().replace(/\/+$/, ''))
+    .filter((address) => address !== '');
+}
+
+/** As curl reads them: lower case first, ALL_PROXY for what has none of its own. */
+function proxySettings(env: Environment): ProxySettings | undefined {
+  const read = (name: string) => env[name.toLowerCase()] || env[name] || undefined;
+  const all = read('ALL_PROXY');
+  const [http, https, noProxy] = [read('HTTP_PROXY') ?? all, read('HTTPS_PROXY') ?? all, read('NO_PROXY')];
+  if (!http && !https) return undefined;
+  return { ...(http ? { http } : {}), ...(https ? { https } : {}), ...(noProxy ? { noProxy } : {}) };
 }
 
 async function findToken(env: Environment, home: string, platform: NodeJS.Platform): Promise<string | undefined> {

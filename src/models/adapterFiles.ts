@@ -68,7 +68,7 @@ export async function openAdapter(folder: string, model: LlamaConfig): Promise<A
  * adapter_model.safetensors, else adapter_model.bin.
  * @throws HuacayaError BAD_ADAPTER for one without tensors, FILE_NOT_FOUND for none at all, and what reading the formats throws.
  */
-async function openTensors(folder: string): Promise<TensorFile> {
+export async function openTensors(folder: string): Promise<TensorFile> {
   const plain = join(folder, adapterWeightsFile);
   const pickled = join(folder, pickledWeightsFile);
   if (existsSync(plain) || !existsSync(pickled)) return openSafetensors(await openFile(plain));

@@ -21,6 +21,8 @@ export interface Checkpoint {
   storedAs: readonly string[];
   /** What was wrong or left out in the files and how it was mended, one sentence each; the tokenizer's included. */
   repairs: readonly string[];
+  /** As the files name it. */
+  license?: string;
 }
 
 /** Number types by how many elements have them. */

@@ -2,4 +2,5 @@
 export { openAdapter, saveAdapter } from './adapterFiles.ts';
 export type { Checkpoint } from './checkpointParts.ts';
 export { fingerprintFiles } from './fingerprint.ts';
+export { type AdapterFacts, adapterFolderAt, inspectAdapter } from './inspectAdapter.ts';
 export { openCheckpoint } from './openCheckpoint.ts';

@@ -13,6 +13,7 @@ export async function openGgufCheckpoint(path: string): Promise<Checkpoint> {
   try {
     const config = configFromGguf(path, file.metadata, file.tensors, await readFactors(file));
     const tokenizer = fromGguf(file.metadata);
+    const license = file.metadata.get('general.license');
     return {
       path,
       name: basename(path),
@@ -22,6 +23,7 @@ export async function openGgufCheckpoint(path: string): Promise<Checkpoint> {
       tokenizer,
       storedAs: storedAs(file.tensors),
       repairs: tokenizer.repairs,
+      ...(typeof license === 'string' ? { license } : {}),
     };
   } catch (e) {
     await file.close();

@@ -5,6 +5,7 @@ import type { RawTensorReader } from './bitsandbytesParts.ts';
 import { bitsandbytesWeights, isBitsandbytes } from './bitsandbytesWeights.ts';
 import { type Checkpoint, readJson, storedAs } from './checkpointParts.ts';
 import { configFromJson, type LlamaConfig } from './config.ts';
+import { licenseOf } from './license.ts';
 import { mendConfig } from './mendConfig.ts';
 import { openFolderTokenizer } from './openFolderTokenizer.ts';
 import { openWeightFiles } from './openWeightFiles.ts';
@@ -27,6 +28,7 @@ export async function openHuggingFaceFolder(folder: string): Promise<Checkpoint>
     const weights = await weightsOf(named, config);
     await noteTiedHead(named, config, repairs);
     noteUnused(named, config, repairs);
+    const license = await licenseOf(folder);
     return {
       path: folder,
       name: basename(folder),
@@ -36,6 +38,7 @@ export async function openHuggingFaceFolder(folder: string): Promise<Checkpoint>
       tokenizer,
       storedAs: storedAs(named.tensors),
       repairs: [...repairs, ...tokenizer.repairs],
+      ...(license ? { license } : {}),
     };
   } catch (e) {
     await tensors.close();

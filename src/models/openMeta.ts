@@ -2,10 +2,10 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { HuacayaError } from '../base/index.ts';
-
 import { openFile } from '../base/node.ts';
 import { openTorchFile, type TensorFile } from '../formats/index.ts';
 import { type Checkpoint, readJson, storedAs } from './checkpointParts.ts';
+import { licenseOf } from './license.ts';
 import { configFromMeta, metaParams } from './metaConfig.ts';
 import { checkNorms } from './metaShards.ts';
 import { joinMeta } from './metaWeights.ts';
@@ -47,6 +47,7 @@ export async function openMetaFolder(folder: string): Promise<Checkpoint> {
       { config: undefined, vocabSize: config.vocabSize },
       repairs,
     );
+    const license = await licenseOf(folder);
     return {
       path: folder,
       name: nameOf(folder),
@@ -56,6 +57,7 @@ export async function openMetaFolder(folder: string): Promise<Checkpoint> {
       tokenizer,
       storedAs: storedAs(meta.joined),
       repairs: [...repairs, ...tokenizer.repairs],
+      ...(license ? { license } : {}),
     };
   } catch (e) {
     await Promise.all(shards.map((shard) => shard.close()));

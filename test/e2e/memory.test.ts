@@ -1,5 +1,5 @@
 // Memory from outside: the plan of `train`, and `show`.
-import { writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -75,10 +75,48 @@ describe('show', () => {
   it('tells what a model is and what it takes', async () => {
     const { code, stdout } = await cli('show tiny');
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^model +tiny\narchitecture +LLaMA, \d+ layers/);
-    expect(stdout).toMatch(/files .*F32: /);
+    expect(stdout).toMatch(/^model +tiny\narchitecture +llama, \d+ layers/);
+    expect(stdout).toMatch(/license +the files do not say\nfiles .*F32: /);
+    expect(stdout).toMatch(/ kB +config\.json\n/);
+    expect(stdout).toMatch(/hashes +nobody published/);
+    expect(stdout).toMatch(/tokens +\d+; begin .*, end .*, pad /);
     expect(stdout).toMatch(/int8, one copy +- +0\.\d\d/);
     expect(stdout).toMatch(/GB are free here/);
+  });
+
+  it('tells the license, and what was mended', async () => {
+    writeTinyModel(join(cwd, 'old'), tinyModel());
+    writeFileSync(
+      join(cwd, 'old', 'README.md'),
+      '---\ntags: [x]\nlicense: other\nlicense_name: llama2\n---\nlicense: mit\n',
+    );
+    const path = join(cwd, 'old', 'config.json');
+    const json = JSON.parse(readFileSync(path, 'utf8'));
+    writeFileSync(path, JSON.stringify({ ...json, architectures: ['LLaMAForCausalLM'], pad_token_id: -1 }));
+    const { stdout } = await cli('show old');
+    expect(stdout).toMatch(/license +llama2\n/);
+    expect(stdout).toMatch(/repaired +config\.json: the class LLaMAForCausalLM is LlamaForCausalLM today/);
+    expect(stdout).toMatch(/repaired +config\.json: pad_token_id is -1, which is no token/);
+  });
+
+  it('knows adapters, and copies of a base that is gone', async () => {
+    const adapter = join(import.meta.dirname, '../fixtures/architectures/qwen2');
+    mkdirSync(join(cwd, 'lora'));
+    for (const name of ['adapter_config.json', 'adapter_model.safetensors']) {
+      cpSync(join(adapter, name), join(cwd, 'lora', name));
+    }
+    const path = join(cwd, 'lora', 'adapter_config.json');
+    const json = JSON.parse(readFileSync(path, 'utf8'));
+    writeFileSync(path, JSON.stringify({ ...json, base_model_name_or_path: 'decapoda-research/llama-7b-hf' }));
+    const { stdout } = await cli('show lora');
+    expect(stdout).toMatch(/^adapter +lora\nlora +r 2, alpha 4: factor 2; dropout 0\n/);
+    expect(stdout).toMatch(
+      /base model +decapoda-research\/llama-7b-hf\n +.*is gone from the hub.*huggyllama\/llama-7b/,
+    );
+    expect(JSON.parse((await cli('--format json show lora')).stdout)).toMatchObject({
+      config: { r: 2 },
+      file: { tensors: 28 },
+    });
   });
 
   it('gives data with --format json, also for a config.json', async () => {
@@ -88,7 +126,7 @@ describe('show', () => {
     expect(file).toMatchObject({ path: null, config: here.config, parameters: here.parameters });
     const sizes = (found: { memory: { bytes: number }[] }) => found.memory.map((m) => m.bytes);
     expect(sizes(file)).toEqual(sizes(here));
-    expect(here.memory).toHaveLength(24);
+    expect(here.memory).toHaveLength(29);
     expect(file.files).toBeUndefined();
   });
 

@@ -1,8 +1,10 @@
 // huacaya show: what a model is, and what it takes to answer with it and to train it, before it is downloaded or loaded.
 import { Command } from 'commander';
+import { isBad, type VerifiedFile } from '../../hub/index.ts';
 import { type LlamaConfig, moduleNames } from '../../models/index.ts';
 import type { Precision } from '../../quant/index.ts';
 import { estimateInference, estimateTraining, fullPack } from '../../runner/index.ts';
+import { showAdapter } from '../adapterFacts.ts';
 import { memoryForUs } from '../freeMemory.ts';
 import { type ModelFacts, modelFacts } from '../modelFacts.ts';
 import { bytes, type Output } from '../output.ts';
@@ -69,10 +71,13 @@ function facts(m: ModelFacts): string[] {
     line('context', `${c.maxPositions} tokens`),
     ...(files
       ? [
+          line('license', files.license ?? 'the files do not say'),
           line('files', `${bytes(files.bytes)}, ${files.storedAs.join(', ')}: ${m.path}`),
+          ...files.list.map((f) => `${''.padEnd(14)}${bytes(f.actualSize ?? 0).padStart(8)}  ${f.file}${stateOf(f)}`),
+          line('hashes', hashState(files)),
           line(
             'tokens',
-            `${files.tokens.vocabulary}; begin ${files.tokens.bos ?? 'none'}, end ${files.tokens.eos.join(' ')}; ` +
+            `${files.tokens.vocabulary}; begin ${files.tokens.bos ?? 'none'}, end ${files.tokens.eos.join(' ')}, pad ${files.tokens.pad ?? 'none'}; ` +
               `${files.tokens.chatTemplate ? 'chat template' : 'no chat template'}`,
           ),
           ...files.repairs.map((repair) => line('repaired', repair)),
@@ -80,6 +85,19 @@ function facts(m: ModelFacts): string[] {
         ]
       : [line('vocabulary', `${c.vocabSize} tokens`), line('files', 'not on this machine')]),
   ];
+}
+
+const stateOf = ({ status }: VerifiedFile) => (status === 'ok' || status === 'unknown' ? '' : `  (${status})`);
+
+function hashState({ list, hashed }: NonNullable<ModelFacts['files']>): string {
+  const bad = list.filter(isBad);
+  if (bad.length > 0) return `${bad.length} of ${list.length} files are damaged: huacaya verify says more`;
+  const known = list.filter((f) => f.expected !== undefined).length;
+  if (known === 0) return 'nobody published any that are known here';
+  if (!hashed) return `lengths are right; huacaya show --verify reads all files`;
+  return known === list.length
+    ? 'all files are as published'
+    : `${known} of ${list.length} files are as published, no hash is known of the others`;
 }
 
 /** A row a precision; a star marks what does not fit. */
@@ -109,8 +127,12 @@ function table(cases: readonly MemoryCase[], limit: number): string[] {
 
 export function showCommand(getOutput: () => Output): Command {
   return new Command('show')
-    .description('what a model is, and how much memory it takes to answer with it and to train it')
-    .argument('<model>', 'name or path; org/name of the hub, or the path of a config.json, before it is downloaded')
+    .description('what a model or an adapter is: files and their state, license, tokens, memory to answer and to train')
+    .argument(
+      '<model>',
+      'name or path of a model or an adapter; org/name of the hub, or the path of a config.json, before it is downloaded',
+    )
+    .option('--verify', 'hash the files, also when they are large')
     .addHelpText(
       'after',
       `
@@ -118,11 +140,13 @@ Nothing is downloaded but, for a model of the hub that is not here, its config.j
 
 Examples:
   huacaya show smollm2-135m-instruct
-  huacaya show ./llama-7b/config.json`,
+  huacaya show ./llama-7b/config.json
+  huacaya show runs/my-run/adapter`,
     )
-    .action(async (model: string) => {
+    .action(async (model: string, flags: { verify?: boolean }) => {
       const out = getOutput();
-      const found = await modelFacts(model);
+      if (await showAdapter(out, model)) return;
+      const found = await modelFacts(model, flags.verify);
       const limit = memoryForUs();
       const cases = await memoryCases(found.config, limit);
       out.json({ ...found, freeBytes: limit, memory: cases });

@@ -16,8 +16,16 @@ export interface Verdict {
 
 export interface Dedupe {
   readonly size: number;
-  /** Compares with all texts that were added; does not add. */
+  /** Compares with all texts that were added before the call; does not add. */
   check(text: string): Promise<Verdict>;
   add(text: string): void;
   close(): Promise<void>;
+}
+
+export interface BatchDedupe extends Dedupe {
+  /**
+   * For the texts of one reply: `check` each in order, and `add` it if it is no duplicate before the next is checked. The
+   * same verdicts as one by one, but one round trip to the worker threads.
+   */
+  admit(texts: readonly string[]): Promise<Verdict[]>;
 }

@@ -13,15 +13,18 @@ const options = {
   isExpected: (error: unknown) => error instanceof base.HuacayaError,
 };
 
-it.each(['safetensors', 'gguf', 'torch', 'zip', 'sentencepiece'] as const)(
-  '%s survives 5,000 damages',
-  async (name) => {
-    const refused = await runCases(name, targets[name], { ...options, count: 5000 });
-    // Most damage is noticed; some hits values that may be anything.
-    expect(refused).toBeGreaterThan(2000);
-    expect(refused).toBeLessThan(5000);
-  },
-);
+it.each([
+  ['safetensors', 5000],
+  ['gguf', 5000],
+  ['torch', 5000],
+  ['sentencepiece', 5000],
+  ['zip', 2000],
+] as const)('%s survives %i damages', async (name, count) => {
+  const refused = await runCases(name, targets[name], { ...options, count });
+  // Most damage is noticed; some hits values that may be anything.
+  expect(refused).toBeGreaterThan(count * 0.4);
+  expect(refused).toBeLessThan(count);
+});
 
 it('notices what it is there to notice', async () => {
   const make = () => new Uint8Array(3);

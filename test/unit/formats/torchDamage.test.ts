@@ -331,6 +331,7 @@ describe('archives', () => {
       'BAD_ZIP',
     ],
     ['of a big-endian machine', zip([data, ...rest, entry('a/byteorder', 'big')]), /has big-endian numbers/],
+    ['of one, told in capitals', zip([data, ...rest, entry('a/ByteOrder', 'big')]), /has big-endian numbers/],
     [
       'with a long byte order',
       zip([data, ...rest, entry('a/byteorder', 'little'.repeat(9))]),

@@ -114,7 +114,7 @@ describe('files written by torch', () => {
 
   it.each(['types.pt', 'types-legacy.pt', 'zip64.pt'])('%s cut short anywhere is refused', async (name) => {
     const bytes = fixture(`torch/${name}`);
-    for (let length = 0; length < bytes.length; length += 13) {
+    for (let length = 0; length < bytes.length; length += 37) {
       await expectError(
         () => openTorchFile(memorySource(name, bytes.subarray(0, length))),
         expect.stringMatching(/TRUNCATED|BAD_ZIP|BAD_TORCH_FILE/) as unknown as string,
@@ -133,7 +133,7 @@ describe('gathering', () => {
       loaded += count;
       return storage.subarray(start, start + count);
     };
-    for (let round = 0; round < 200; round++) {
+    for (let round = 0; round < 100; round++) {
       const shape = Array.from({ length: 1 + rng.below(4) }, () => 1 + rng.below(6));
       const strides = shape.map(() => rng.below(round % 2 ? 9 : 2000));
       const start = rng.below(9);

@@ -50,6 +50,25 @@ describe('hubSettings', () => {
     });
   });
 
+  it('reads a list of addresses, ModelScope and proxies', async () => {
+    const read = (env: Record<string, string>) => hubSettings(env, '/nowhere', 'linux');
+    const env = { HF_ENDPOINT: ' https://a.example/ ,https://b.example,, http://c.example/hf/ ' };
+    expect(await read(env)).toMatchObject({
+      endpoint: 'https://a.example',
+      mirrors: ['https://b.example', 'http://c.example/hf'],
+    });
+    expect(await read({ HF_ENDPOINT: ',' })).toMatchObject({ endpoint: 'https://huggingface.co' });
+    const scope = { MODELSCOPE_ENDPOINT: 'https://scope.example/' };
+    expect(await read(scope)).toMatchObject({ modelScopeEndpoint: 'https://scope.example' });
+    expect(await read({ TRANSFORMERS_OFFLINE: '1' })).toMatchObject({ offline: true });
+    const proxies = { HTTPS_PROXY: 'http://p:1', https_proxy: 'http://lower:2', NO_PROXY: 'localhost' };
+    expect((await read(proxies)).network).toEqual({ proxy: { https: 'http://lower:2', noProxy: 'localhost' } });
+    expect((await read({ ALL_PROXY: 'http://p:1', HTTP_PROXY: 'http://h:2' })).network).toEqual({
+      proxy: { http: 'http://h:2', https: 'http://p:1' },
+    });
+    expect(await read({ NO_PROXY: '*' })).not.toHaveProperty('network');
+  });
+
   it('finds the stored token unless told not to', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'huacaya-token-'));
     await writeFile(join(folder, 'token'), 'hf_stored\n');

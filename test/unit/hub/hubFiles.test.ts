@@ -45,6 +45,10 @@ describe('chooseFiles', () => {
     ).toEqual(['LICENSE.txt', 'model.safetensors']);
   });
 
+  it('counts a file once that is listed twice', () => {
+    expect(chosen('model.safetensors', 'model.safetensors')).toEqual(['model.safetensors']);
+  });
+
   it('orders by size, smallest first', () => {
     const sizes = chooseFiles('a/b', listing(['model.safetensors', 'config.json', 'README.md'])).map(
       (file) => file.size,

@@ -1,7 +1,7 @@
 // Two processes that want the same model.
 import { spawnSync } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
-import { hostname, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -37,8 +37,11 @@ describe('withLock', () => {
   });
 
   it('takes over from a dead process and from an old lock, not from a living one', async () => {
-    const held = (pid: number, host = hostname()) => writeFile(path, JSON.stringify({ pid, host, id: 'x' }));
-    await withLock(path, async () => {});
+    let here = '';
+    await withLock(path, async () => {
+      here = (JSON.parse(await readFile(path, 'utf8')) as { host: string }).host;
+    });
+    const held = (pid: number, host = here) => writeFile(path, JSON.stringify({ pid, host, id: 'x' }));
     const dead = spawnSync(process.execPath, ['--version']).pid;
     await held(dead);
     expect(await withLock(path, async () => 'in', { pollMs: 5 })).toBe('in');
@@ -52,5 +55,29 @@ describe('withLock', () => {
     const signal = AbortSignal.timeout(60);
     await expect(withLock(path, async () => 'in', { pollMs: 5, signal })).rejects.toMatchObject({ name: 'AbortError' });
     expect(await readFile(path, 'utf8')).toContain('another-host');
+  });
+
+  it('lets one in when many find the same lock left behind', async () => {
+    await withLock(path, async () => {});
+    let inside = 0;
+    let most = 0;
+    for (let round = 0; round < 6; round++) {
+      await writeFile(path, JSON.stringify({ pid: 1, host: 'another-host', id: 'x' }));
+      const old = new Date(Date.now() - 120_000);
+      await utimes(path, old, old);
+      const work = async () => {
+        most = Math.max(most, ++inside);
+        await sleep(1);
+        inside--;
+      };
+      await Promise.all(Array.from({ length: 8 }, () => withLock(path, work, { pollMs: 1 })));
+    }
+    expect(most).toBe(1);
+    expect(await readdir(join(folder, 'deep'))).toEqual([]);
+  });
+
+  it('says so when the folder of the lock is a file, instead of waiting for it', async () => {
+    await writeFile(join(folder, 'deep'), '');
+    await expect(withLock(path, async () => {}, { pollMs: 1 })).rejects.toMatchObject({ code: 'FILE_UNREADABLE' });
   });
 });

