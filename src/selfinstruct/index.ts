@@ -1,5 +1,5 @@
 // Self-instruct: a teacher writes tasks from a few seeds. What needs no Node; node.ts has teachers, runs and their folders.
-export { createRougeDedupe } from './dedupe/index.ts';
+export { createEmbeddingDedupe, createMinHashDedupe, createRougeDedupe } from './dedupe/index.ts';
 export type { Dedupe, Neighbour, Verdict } from './dedupe/types.ts';
 export { formatAlpacaData, formatRegen, parseRegen } from './files/alpacaFiles.ts';
 export { pythonJson } from './files/pythonJson.ts';
@@ -16,6 +16,8 @@ export type { PipelineOptions, Progress, RequestHistory, Stage } from './pipelin
 export { type Prepared, prepareFinetuning } from './pipelines/prepareFinetuning.ts';
 export type { Summary } from './pipelines/results.ts';
 export { type PromptSet, parsePromptSet, promptFiles } from './prompts/promptSet.ts';
+export { findContamination } from './quality/contamination.ts';
+export { type EvaluationSet, parseEvaluationSet } from './quality/evaluationSet.ts';
 export {
   changedKeys,
   onlyCompletions,

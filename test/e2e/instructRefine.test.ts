@@ -79,6 +79,18 @@ it('evolve makes new tasks and answers them', async () => {
   expect(json('harder/alpaca_data.json')).toMatchObject([{ instruction: 'Add three numbers and explain each step.' }]);
 });
 
+it('check finds rows of an evaluation set', async () => {
+  const rows = ['Name three rivers that flow through Paris.', 'Why is the sky blue?'];
+  writeFileSync(join(cwd, 'data.json'), JSON.stringify(rows.map((instruction) => ({ instruction, output: 'x' }))));
+  writeFileSync(join(cwd, 'eval.jsonl'), '{"instruction":"Name three rivers which flow through Paris"}\n');
+  const args = 'instruct check --data-path data.json --against eval.jsonl --clean clean.json';
+  const { code, stdout, stderr } = await runCli(args.split(' '), { cwd });
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^data\.json:1 +similar 0\.\d\d +eval\.jsonl:1 /);
+  expect(stderr).toMatch(/1 of 2 rows; the others: clean\.json/);
+  expect(json('clean.json')).toMatchObject([{ instruction: 'Why is the sky blue?' }]);
+});
+
 it('says what is missing', async () => {
   expectOneError(await cli('answer --data-path tasks.jsonl --keep pairs --out p'), 2, /needs several answers/);
   expectOneError(await cli('judge --data-path tasks.jsonl --out j'), 1, /tasks\.jsonl:1: the row has no "output"/);

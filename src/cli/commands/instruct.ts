@@ -5,6 +5,7 @@ import { stringify } from 'yaml';
 import { type Estimate, estimate, type Recipe, type Summary } from '../../selfinstruct/index.ts';
 import { type RunFolder, readInputs, runInstruct, type TeacherEvent } from '../../selfinstruct/node.ts';
 import { batchCommand } from '../instruct/batchCommand.ts';
+import { checkCommand } from '../instruct/checkCommand.ts';
 import { Panel, reasonsOf } from '../instruct/panel.ts';
 import { addRecipeFlags, packageFolders, type RecipeFlags, resolveRecipe } from '../instruct/recipe.ts';
 import { answerCommand, evolveCommand, judgeCommand } from '../instruct/refineCommands.ts';
@@ -24,7 +25,7 @@ export function instructCommand(getOutput: () => Output): Command {
     .option('--dry-run', 'show the first prompt and an estimate of the cost, and stop');
   addRecipeFlags(command);
   command.addCommand(batchCommand(getOutput, finish)).addCommand(reportCommand(getOutput));
-  for (const make of [answerCommand, judgeCommand, evolveCommand]) command.addCommand(make(getOutput));
+  for (const make of [answerCommand, judgeCommand, evolveCommand, checkCommand]) command.addCommand(make(getOutput));
   command.addHelpText(
     'after',
     `

@@ -8,12 +8,14 @@ import { failingError, forbiddenError, keyError, networkError, quotaError } from
 import { type Call, exchange, type HttpAnswer, NetworkFailure } from '../teacher/exchange.ts';
 import { clean, errorOf } from '../teacher/judge.ts';
 import { type TeacherEndpoint, type TeacherPatience, withDefaults } from '../teacher/options.ts';
+import { patientFetch, type TeacherProxy } from '../teacher/patientFetch.ts';
 import { createStation, headersFor, type Station } from '../teacher/station.ts';
 import { askedWait, backoff } from '../teacher/waits.ts';
 import { writeAtomic } from './lines.ts';
 
 export interface BatchOptions {
   patience?: TeacherPatience;
+  proxy?: TeacherProxy;
   fetch?: typeof fetch;
   signal?: AbortSignal;
 }
@@ -44,9 +46,10 @@ class Unknown extends Error {}
 export function createBatchClient(endpoint: TeacherEndpoint, options: BatchOptions): BatchClient {
   const station = createStation(endpoint);
   const patience = withDefaults(options.patience);
+  const fetch = options.fetch ?? patientFetch(options.proxy);
 
   async function once(call: Omit<Call, 'headers' | 'timeoutMs' | 'stallMs'> & { headers?: Record<string, string> }) {
-    const { fetch, signal } = options;
+    const { signal } = options;
     const headers = { ...headersFor(station), ...call.headers };
     return exchange({
       timeoutMs: endpoint.timeoutMs ?? 600_000,

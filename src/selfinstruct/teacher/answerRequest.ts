@@ -4,15 +4,14 @@ import type { HuacayaError } from '../../base/index.ts';
 import { attempt } from './attempt.ts';
 import type { Budget } from './budget.ts';
 import { createClaim } from './claim.ts';
-import { busyError, refusedError, tooLongError } from './errors.ts';
+import { refusedError, tooLongError } from './errors.ts';
 import type { Journal } from './journal.ts';
-import type { Outcome } from './judge.ts';
+import { noteOutcome, waitFor } from './noteOutcome.ts';
 import type { Patience, TeacherEvent } from './options.ts';
 import type { Pool } from './pool.ts';
 import { emptyAnswer, type ReadAnswer } from './readAnswer.ts';
 import type { Station } from './station.ts';
 import type { TeacherReply, TeacherRequest } from './types.ts';
-import { backoff } from './waits.ts';
 
 export interface Desk {
   stations: readonly Station[];
@@ -76,7 +75,7 @@ export async function answerRequest(
       claim.doubt();
       const outcome = await attempt({ request, station, maxTokens, run, patience, fetch: desk.fetch, signal: during });
       if (outcome.kind !== 'answer' && !(outcome.kind === 'again' && outcome.maybePaid)) claim.noDoubt();
-      note(desk, station, outcome);
+      noteOutcome(desk, station, outcome);
       return outcome;
     } finally {
       leave();
@@ -140,16 +139,6 @@ export async function answerRequest(
   }
 }
 
-/** @param others whether another endpoint can take it. */
-function waitFor(outcome: Outcome & { kind: 'again' }, n: number, others: boolean, patience: Patience): number {
-  const { firstWaitMs, longestWaitMs, longestPauseMs } = patience;
-  const { busy, waitMs = 0, maybePaid } = outcome;
-  // The endpoint is paused as a whole, and another one may take it at once.
-  if (busy) return waitMs > 0 ? 0 : backoff(n, firstWaitMs / 20, firstWaitMs);
-  if (others && !maybePaid) return 0;
-  return Math.max(Math.min(waitMs, longestPauseMs), backoff(n, firstWaitMs, longestWaitMs));
-}
-
 async function store(
   { journal, emit }: Desk,
   { id }: TeacherRequest,
@@ -171,49 +160,4 @@ async function store(
     reply,
   });
   return { id, ...reply };
-}
-
-/** What an outcome says about the endpoint itself. */
-function note(desk: Desk, station: Station, outcome: Outcome): void {
-  const { patience, pool, emit } = desk;
-  const { name: endpoint } = station;
-  const now = Date.now();
-  const kill = (error: HuacayaError) => {
-    if (station.dead) return;
-    station.dead = error;
-    emit({ type: 'paused', endpoint, reason: error.message });
-  };
-  const pause = (waitMs: number, reason: string) => {
-    if (station.pausedUntil >= now + waitMs) return;
-    // Told once for all requests that were under way.
-    if (station.pausedUntil <= now) emit({ type: 'paused', endpoint, reason, waitMs });
-    station.pausedUntil = now + waitMs;
-  };
-  if (outcome.kind === 'dead') kill(outcome.error);
-  else if (outcome.kind === 'again') {
-    const { message } = outcome.error;
-    if (outcome.busy) {
-      const waitMs = outcome.waitMs ?? backoff(station.failures++, patience.firstWaitMs, patience.longestWaitMs);
-      if (waitMs > patience.longestPauseMs) kill(busyError(station, outcome.said, waitMs));
-      else pause(waitMs * (1 + Math.random() / 10), message);
-    } else if (++station.failures >= patience.breakAfter && station.pausedUntil <= now) {
-      pause(patience.restMs * 2 ** Math.min(2, station.rests++), message);
-    }
-  } else {
-    // Even a refusal shows that it works.
-    station.failures = 0;
-    station.rests = 0;
-    if (outcome.kind === 'answer') {
-      station.worked = true;
-      station.refusals = 0;
-    }
-    if (outcome.kind === 'adapt') {
-      const known = JSON.stringify([station.learned, [...station.learned.without]]);
-      outcome.apply(station.learned);
-      if (JSON.stringify([station.learned, [...station.learned.without]]) !== known) {
-        emit({ type: 'adapted', endpoint, what: outcome.what });
-      }
-    }
-  }
-  pool.changed();
 }

@@ -5,6 +5,7 @@ import { answerRequest, type Desk } from './answerRequest.ts';
 import { createBudget } from './budget.ts';
 import { openJournal } from './journal.ts';
 import { checkOptions, type TeacherOptions, withDefaults } from './options.ts';
+import { patientFetch } from './patientFetch.ts';
 import { createPool } from './pool.ts';
 import { hashRequest } from './requestBody.ts';
 import { createStations } from './station.ts';
@@ -26,6 +27,7 @@ export function createTeacher(options: TeacherOptions): Teacher {
   checkOptions(options);
   const patience = withDefaults(options.patience);
   const stations = createStations(options.endpoints);
+  const fetch = options.fetch ?? patientFetch(options.proxy);
   const journal = openJournal(options.folder);
   const pool = createPool(stations, patience.breakAfter);
   const [ending, ended] = [new AbortController(), new AbortController()];
@@ -37,7 +39,7 @@ export function createTeacher(options: TeacherOptions): Teacher {
     budget: createBudget(options.budget, journal.ledger),
     journal,
     patience,
-    fetch: options.fetch,
+    fetch,
     emit: (event) => options.onEvent?.(event),
     ending: ending.signal,
     ended: ended.signal,

@@ -1,5 +1,5 @@
 // One request to an endpoint and its whole answer. Redirects are not followed, so that keys stay where they belong.
-import type { Agent } from 'undici';
+import { patientFetch } from './patientFetch.ts';
 
 export interface Call {
   method: 'GET' | 'POST';
@@ -42,14 +42,7 @@ const NOT_SENT =
 
 const LONGEST_TEXT = 64 << 20;
 
-/** Node's own fetch gives up after 300 s without a byte; a slow teacher on a laptop may need longer. */
-let patient: Agent | undefined;
-const patientFetch: typeof fetch = (async (url: string, init: object) => {
-  // Loaded late: most commands need no network.
-  const undici = await import('undici');
-  patient ??= new undici.Agent({ headersTimeout: 0, bodyTimeout: 0, connect: { timeout: 15_000 } });
-  return undici.fetch(url, { ...init, dispatcher: patient });
-}) as never;
+const plainFetch = patientFetch();
 
 /** @throws NetworkFailure, or the reason of `signal`. Any status is an answer. */
 export async function exchange(call: Call): Promise<HttpAnswer> {
@@ -65,7 +58,7 @@ export async function exchange(call: Call): Promise<HttpAnswer> {
   };
   try {
     deadline(call.timeoutMs, `no answer in ${call.timeoutMs / 1000} s`);
-    const response = await (call.fetch ?? patientFetch)(call.url, {
+    const response = await (call.fetch ?? plainFetch)(call.url, {
       method: call.method,
       headers: { 'user-agent': 'huacaya', ...call.headers },
       ...(call.body === undefined ? {} : { body: call.body }),

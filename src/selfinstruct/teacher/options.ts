@@ -1,5 +1,6 @@
 // What a teacher is made of: endpoints, a budget, a folder for the journal, and how patient it is.
 import { usageError } from '../../base/index.ts';
+import type { TeacherProxy } from './patientFetch.ts';
 
 export interface TeacherEndpoint {
   /** Base address, e.g. `https://api.openai.com/v1`; requests go to `chat/completions` or `completions` below it. */
@@ -80,7 +81,8 @@ export interface TeacherOptions {
   folder: string;
   budget?: TeacherBudget;
   patience?: TeacherPatience;
-  /** Replaces the built-in client, e.g. by one that knows a proxy. It should have no timeouts of its own. */
+  proxy?: TeacherProxy;
+  /** Replaces the built-in client and its proxies. It should have no timeouts of its own. */
   fetch?: typeof fetch;
   onEvent?: (event: TeacherEvent) => void;
 }

@@ -8,8 +8,8 @@ import { createRng } from '../../../../src/base/index.ts';
 import { bundle } from '../../../helpers/bundle.ts';
 import { ask, freshFolder, readLines, server, setUp, until } from './helpers.ts';
 
-const REQUESTS = 600;
-const KILLS = 50;
+const REQUESTS = 60;
+const KILLS = 5;
 let script: Awaited<ReturnType<typeof bundle>>;
 beforeAll(async () => {
   script = await bundle(fileURLToPath(new URL('./killedChild.ts', import.meta.url)));
