@@ -16,5 +16,7 @@ const onEvent = (event) => {
   if (event.type === 'note') process.stdout.write(`${event.message}\n`);
 };
 await downloadBlobs(jobs, { repo, onEvent });
-const figures = { seconds: (performance.now() - began) / 1000, rss: process.resourceUsage().maxRSS * 1024 };
+const { maxRSS, userCPUTime, systemCPUTime } = process.resourceUsage();
+const seconds = (performance.now() - began) / 1000;
+const figures = { seconds, rss: maxRSS * 1024, cpu_seconds: (userCPUTime + systemCPUTime) / 1e6 };
 process.stdout.write(`${JSON.stringify(figures)}\n`);

@@ -83,7 +83,7 @@ const complain = (what) => {
 const twice = [];
 const inAll = [];
 for (let round = 1; round <= Number(values.kills); round++) {
-  const folder = mkdtempSync(join(tmpdir(), 'huacaya-kills-'));
+  const folder = mkdtempSync(join(tmpdir(), 'huacaya-hub-kills-'));
   hub.reset();
   const offset = 1 + rng.below(size - 1);
   const first = start(folder);
@@ -115,7 +115,7 @@ console.log(
   `with what was on its way when the process died: ${mib(median(inAll))} (median), ${mib(Math.max(...inAll))} (most)`,
 );
 
-const folder = mkdtempSync(join(tmpdir(), 'huacaya-kills-'));
+const folder = mkdtempSync(join(tmpdir(), 'huacaya-hub-kills-'));
 hub.reset();
 const all = await Promise.all(Array.from({ length: Number(values.processes) }, () => start(folder).done));
 const waited = all.filter(({ said }) => said.includes('another process is fetching')).length;

@@ -90,7 +90,8 @@ async function ours(endpoint, hashes, target) {
   ]);
   const there = readdirSync(join(target, 'blobs'));
   if (Object.values(hashes).some((hash) => !there.includes(hash))) throw new Error(`files are missing: ${said}`);
-  return { seconds, rss: JSON.parse(said.trim().split('\n').at(-1)).rss };
+  const { rss, cpu_seconds } = JSON.parse(said.trim().split('\n').at(-1));
+  return { seconds, rss, cpu_seconds };
 }
 
 async function theirs(endpoint, hashes, target) {
@@ -125,7 +126,9 @@ try {
       const result = await side(endpoint, hashes, target);
       seconds[name].push(result.seconds);
       rss = Math.max(rss, result.rss ?? 0);
-      console.log(`${name} ${result.seconds.toFixed(2)} s${result.rss ? `, ${(result.rss / 1e6).toFixed(0)} MB` : ''}`);
+      console.log(
+        `${name} ${result.seconds.toFixed(2)} s${result.rss ? `, ${(result.rss / 1e6).toFixed(0)} MB, ${result.cpu_seconds.toFixed(1)} s of processor time` : ''}`,
+      );
       rmSync(target, { recursive: true });
     }
   }

@@ -16,7 +16,7 @@ const main = join(root, 'dist/cli/main.js');
 // The test teacher is TypeScript; Vite can load it.
 const { module } = await runnerImport(join(root, 'test/helpers/teacherServer/index.ts'), { logLevel: 'error' });
 const teacher = await module.startTeacherServer({ seed: 11, faults: 0.03, hangMs: 100, latencyMs: 30 });
-const folder = mkdtempSync(join(tmpdir(), 'huacaya-kills-'));
+const folder = mkdtempSync(join(tmpdir(), 'huacaya-instruct-kills-'));
 
 /** Ends with the exit code, or with null when it was killed after `ms`. */
 function run(out, ms) {

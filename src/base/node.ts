@@ -7,6 +7,8 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { type ByteSource, checkRange } from './byteSource.ts';
 import { HuacayaError, usageError } from './errors.ts';
 
+export { isAlive, machineName } from './processes.ts';
+
 /** Opens a file for random access. @throws HuacayaError FILE_NOT_FOUND / FILE_UNREADABLE. */
 export async function openFile(path: string): Promise<ByteSource> {
   let handle: FileHandle;

@@ -7,8 +7,10 @@ export type Format = (typeof formats)[number];
 
 export class Output {
   readonly format: Format;
-  private readonly live: boolean;
+  /** On a terminal that can rewrite its lines. */
+  readonly live: boolean;
   private lineOpen = false;
+  private panelLines = 0;
 
   constructor(format: Format = 'human') {
     this.format = format;
@@ -61,6 +63,21 @@ export class Output {
       this.lineOpen = true;
       if (keep) this.endLine();
     } else if (keep) process.stderr.write(`${text}\n`);
+  }
+
+  /** Several lines that are rewritten in place on a terminal, and are nothing elsewhere; [] takes them away. */
+  panel(lines: readonly string[]): void {
+    if (!this.live) return;
+    const width = (process.stderr.columns || 80) - 1;
+    const up = this.panelLines > 0 ? `\x1b[${this.panelLines}A\r` : '';
+    const text = lines.map((line) => `\x1b[2K${line.slice(0, width)}\n`).join('');
+    process.stderr.write(`${up}${lines.length < this.panelLines ? '\x1b[J' : ''}${text}`);
+    this.panelLines = lines.length;
+  }
+
+  /** The panel stays where it is; the next one comes below. */
+  keepPanel(): void {
+    this.panelLines = 0;
   }
 
   private endLine(): void {

@@ -1,16 +1,14 @@
 // The settings of a fine-tuning run: one schema gives the checks, the flags of `huacaya train` and the keys of a YAML
 // file. Flag > --config file > --recipe > recipes/default.yaml.
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { isMap, isScalar, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { nearNames, usageError } from '../base/index.ts';
-import { fileError } from '../base/node.ts';
 import { moduleNames } from '../models/index.ts';
 import { precisions } from '../quant/index.ts';
 import { schedules } from '../train/index.ts';
+import { readYamlSettings } from './yamlSettings.ts';
 
 /** From the command line numbers come as text; nothing else is turned into one (Number(true) and Number('') are traps). */
 const number = (check: z.ZodNumber = z.number()) =>
@@ -85,27 +83,7 @@ export const settingNames = Object.keys(settingsSchema.shape) as SettingName[];
 
 const recipesFolder = fileURLToPath(new URL('../../recipes/', import.meta.url));
 
-/** Reads one YAML file of settings. @throws HuacayaError USAGE with file, line and the nearest known key. */
-async function readSettingsFile(path: string): Promise<Record<string, unknown>> {
-  if (!existsSync(path)) throw usageError(`${path}: no such settings file`);
-  const lines = new LineCounter();
-  const text = await readFile(path, 'utf8').catch((cause) => {
-    throw fileError(path, cause);
-  });
-  const document = parseDocument(text, { lineCounter: lines });
-  const problem = document.errors[0];
-  if (problem) throw usageError(`${path}:${problem.linePos?.[0].line ?? 1}: ${problem.message.split('\n')[0]}`);
-  if (document.contents === null) return {};
-  if (!isMap(document.contents)) throw usageError(`${path}: holds no "key: value" lines`);
-  for (const { key } of document.contents.items) {
-    const name = isScalar(key) ? String(key.value) : String(key);
-    if (settingNames.includes(name as SettingName)) continue;
-    const line = isScalar(key) && key.range ? lines.linePos(key.range[0]).line : 1;
-    const [near] = nearNames(name, settingNames);
-    throw usageError(`${path}:${line}: unknown key "${name}"`, near ? `Did you mean "${near}"?` : undefined);
-  }
-  return document.toJS() as Record<string, unknown>;
-}
+const readSettingsFile = (path: string) => readYamlSettings(path, settingNames);
 
 /** A recipe by name, or a settings file by path. Data that a built-in recipe names lies in the package. */
 async function readRecipe(name: string): Promise<Record<string, unknown>> {

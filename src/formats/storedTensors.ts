@@ -43,14 +43,7 @@ export function floatReader(
         hint: `Types that can be read: ${[...codecs.keys()].join(', ')}.`,
       });
     }
-    const { rows, rowLength } = splitRows(info.shape);
-    const end = rowEnd ?? rows;
-    if (!(Number.isInteger(rowStart) && Number.isInteger(end) && rowStart >= 0 && rowStart <= end && end <= rows)) {
-      throw new HuacayaError(
-        'ROW_RANGE',
-        `${source.name}: tensor ${quote(name)} has ${rows} row(s); asked for rows ${rowStart} to ${end}`,
-      );
-    }
+    const { end, rowLength } = checkRows(source.name, info, rowStart, rowEnd);
     const first = rowStart * rowLength;
     const out = allocateFloats(source.name, name, (end - rowStart) * rowLength);
     for (let done = 0; done < out.length; done += chunkElements) {
@@ -62,7 +55,26 @@ export function floatReader(
   };
 }
 
-function allocateFloats(file: string, name: string, length: number): Float32Array {
+/** @returns the end of the rows and the length of one. @throws HuacayaError ROW_RANGE. */
+export function checkRows(
+  file: string,
+  { name, shape }: TensorInfo,
+  start: number,
+  rowEnd: number | undefined,
+): { end: number; rowLength: number } {
+  const { rows, rowLength } = splitRows(shape);
+  const end = rowEnd ?? rows;
+  if (!(Number.isInteger(start) && Number.isInteger(end) && start >= 0 && start <= end && end <= rows)) {
+    throw new HuacayaError(
+      'ROW_RANGE',
+      `${file}: tensor ${quote(name)} has ${rows} row(s); asked for rows ${start} to ${end}`,
+    );
+  }
+  return { end, rowLength };
+}
+
+/** @throws HuacayaError OUT_OF_MEMORY. */
+export function allocateFloats(file: string, name: string, length: number): Float32Array {
   try {
     return new Float32Array(length);
   } catch (cause) {

@@ -2,8 +2,14 @@
 import { type ByteSource, HuacayaError } from '../base/index.ts';
 import { plainCodecs } from './plainCodecs.ts';
 import { quote } from './quote.ts';
-import { splitRows } from './shape.ts';
-import { findTensor, floatReader, type StoredTensor, type TensorCodec } from './storedTensors.ts';
+import {
+  allocateFloats,
+  checkRows,
+  findTensor,
+  floatReader,
+  type StoredTensor,
+  type TensorCodec,
+} from './storedTensors.ts';
 import type { RawTensorFile } from './tensorFile.ts';
 import type { TorchTensor } from './torchObjects.ts';
 import { type Axis, axesOf, gather, isContiguous } from './torchStrided.ts';
@@ -40,15 +46,8 @@ export function torchReaders(source: ByteSource, tensors: ReadonlyMap<string, Pl
       const tensor = find(name);
       const codec = plainCodecs.get(tensor.info.dtype);
       if (!codec || isContiguous(tensor.axes)) return readRowByRow(name, rowStart, rowEnd);
-      const { rows, rowLength } = splitRows(tensor.info.shape);
-      const end = rowEnd ?? rows;
-      if (!(Number.isInteger(rowStart) && Number.isInteger(end) && rowStart >= 0 && rowStart <= end && end <= rows)) {
-        throw new HuacayaError(
-          'ROW_RANGE',
-          `${source.name}: tensor ${quote(name)} has ${rows} row(s); asked for rows ${rowStart} to ${end}`,
-        );
-      }
-      const out = newFloats(source.name, name, (end - rowStart) * rowLength);
+      const { end, rowLength } = checkRows(source.name, tensor.info, rowStart, rowEnd);
+      const out = allocateFloats(source.name, name, (end - rowStart) * rowLength);
       const [first, ...others] = tensor.axes;
       const isMatrix = others.length > 0;
       const axes = isMatrix ? [{ ...first!, length: end - rowStart }, ...others] : tensor.axes;
@@ -90,15 +89,4 @@ function floatLoader(source: ByteSource, base: number, codec: TensorCodec) {
     codec.decode(await source.read(base + start * codec.blockBytes, count * codec.blockBytes), values);
     return values;
   };
-}
-
-function newFloats(file: string, name: string, length: number): Float32Array {
-  try {
-    return new Float32Array(length);
-  } catch (cause) {
-    throw new HuacayaError('OUT_OF_MEMORY', `${file}: tensor ${quote(name)} needs ${length * 4} bytes of memory`, {
-      hint: 'Read it by rows, or use a machine with more memory.',
-      cause,
-    });
-  }
 }

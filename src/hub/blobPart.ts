@@ -44,6 +44,7 @@ export class BlobPart {
   #writing: Promise<void> = Promise.resolve();
   #syncing: Promise<void> | undefined;
   #syncFailed: unknown;
+  #closed = false;
 
   private constructor(blobPath: string, table: ChunkTable, handle: FileHandle, journal: BlobJournal | undefined) {
     this.path = partialPath(blobPath);
@@ -95,6 +96,8 @@ export class BlobPart {
   }
 
   async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
     await this.#syncing;
     this.#journal?.close();
     await this.#handle.close();

@@ -80,7 +80,7 @@ export function addresses(text: string | undefined): string[] {
 }
 
 /** As curl reads them: lower case first, ALL_PROXY for what has none of its own. */
-function proxySettings(env: Environment): ProxySettings | undefined {
+export function proxySettings(env: Environment): ProxySettings | undefined {
   const read = (name: string) => env[name.toLowerCase()] || env[name] || undefined;
   const all = read('ALL_PROXY');
   const [http, https, noProxy] = [read('HTTP_PROXY') ?? all, read('HTTPS_PROXY') ?? all, read('NO_PROXY')];

@@ -5,6 +5,7 @@ export {
   type Environment,
   type HubSettings,
   hubSettings,
+  proxySettings,
 } from './cache.ts';
 export { type CatalogEntry, catalog, findInCatalog, type PipFallback } from './catalog.ts';
 export { type FreeBytes, freeBytes } from './diskSpace.ts';

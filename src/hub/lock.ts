@@ -1,11 +1,9 @@
 // One process at a time fetches a file: a lock file that its owner keeps young, and that others take over when it is left behind.
 import { randomBytes } from 'node:crypto';
-import { readlinkSync } from 'node:fs';
 import { mkdir, open, readFile, rm, stat, utimes } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileError } from '../base/node.ts';
+import { fileError, isAlive, machineName } from '../base/node.ts';
 
 export interface LockOptions {
   signal?: AbortSignal;
@@ -43,15 +41,6 @@ export async function withLock<T>(path: string, work: () => Promise<T>, options:
   } finally {
     clearInterval(heartbeat);
     if ((await readFile(path, 'utf8').catch(() => '')) === mine) await rm(path, { force: true });
-  }
-}
-
-/** Two containers may share a name and a disk, and not their process numbers: those only mean something in one of them. */
-function machineName(): string {
-  try {
-    return `${hostname()} ${readlinkSync('/proc/self/ns/pid')}`;
-  } catch {
-    return hostname();
   }
 }
 
@@ -100,14 +89,5 @@ async function leftBehind(path: string, staleMs: number): Promise<boolean> {
   } catch {
     // Gone in the meantime, or still being written: the next round sees.
     return false;
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }

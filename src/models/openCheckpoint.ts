@@ -12,8 +12,7 @@ import { hasWeightFiles } from './openWeightFiles.ts';
 
 /**
  * @param path a folder with config.json, a tokenizer and weights (safetensors or PyTorch, one file or many); a folder with
- *   Meta's params.json and consolidated.NN.pth; a .gguf file or any
- *   part of one; or a folder with one of those.
+ *   Meta's params.json and consolidated.NN.pth; a .gguf file or any part of one; or a folder with one of those.
  * @throws HuacayaError with the file and what is wrong with it; names and shapes of all weights are checked here.
  */
 export async function openCheckpoint(path: string): Promise<Checkpoint> {

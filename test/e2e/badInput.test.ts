@@ -106,19 +106,19 @@ cases('a model', {
     spoil: (cwd) => mkdirSync(join(cwd, 'empty')),
     args: `${train} --base-model empty`,
     code: 1,
-    message: /empty: holds neither config\.json/,
+    message: /empty: holds no config\.json, no params\.json, and no \.gguf file/,
   },
   'without weights': {
     spoil: spoiltModel((path) => rmSync(weights(path))),
     args: train,
     code: 1,
-    message: /model\.safetensors: no such file/,
+    message: /tiny.*\[NO_WEIGHTS\]/,
   },
   'without a tokenizer': {
     spoil: spoiltModel((path) => rmSync(join(path, 'tokenizer.json'))),
     args: train,
     code: 1,
-    message: /has no tokenizer\.json/,
+    message: /has neither tokenizer\.json nor tokenizer\.model/,
   },
   'with a broken tokenizer.json': {
     spoil: spoiltModel((path) => writeFileSync(join(path, 'tokenizer.json'), '{"model": ')),
@@ -142,7 +142,7 @@ cases('a model', {
     spoil: withWeights(() => new Uint8Array()),
     args: train,
     code: 1,
-    message: /needs bytes 0 to 8, but the file has 0 \[TRUNCATED\]/,
+    message: /model\.safetensors: is empty \[NOT_WEIGHTS\]/,
   },
   'with a header that claims more than the file': {
     spoil: headerLength(50_000_000n),
@@ -201,9 +201,14 @@ cases('a model', {
     code: 1,
     message: /rows\.jsonl:\d+: has the token ".*" \(id 29\d\), but tiny knows 290 tokens/,
   },
-  'as GGUF, cut in the header': { spoil: gguf(300), args: onGguf, code: 1, message: /model\.gguf.*\[TRUNCATED\]/ },
+  'as GGUF, cut in the header': {
+    spoil: gguf(300),
+    args: onGguf,
+    code: 1,
+    message: /model\.gguf.*\[TRUNCATED\]/,
+  },
   'as GGUF, cut in the data': { spoil: gguf(200_000), args: onGguf, code: 1, message: /model\.gguf.*\[TRUNCATED\]/ },
-  'as GGUF of nothing': { spoil: gguf(0), args: onGguf, code: 1, message: /model\.gguf.*\[TRUNCATED\]/ },
+  'as GGUF of nothing': { spoil: gguf(0), args: onGguf, code: 1, message: /model\.gguf: is empty \[NOT_WEIGHTS\]/ },
   'as GGUF by another writer, cut': {
     spoil: (cwd) => writeFileSync(join(cwd, 'model.gguf'), fixture.subarray(0, fixture.length - 10)),
     args: onGguf,

@@ -166,7 +166,7 @@ describe('huacaya instruct batch', () => {
 });
 
 describe.skipIf(!goldenModel)(`a teacher of one's own, ${goldenTitle}`, () => {
-  it('makes tasks with a model that huacaya serves, without a key', async () => {
+  it('makes tasks with a model that huacaya serves, without a key; a model is trained on them, and compared', async () => {
     const storage = await storageFrom({ HUACAYA_CACHE: cwd, HF_HOME: cwd });
     const assistant = await loadAssistant(goldenModel, { storage, contextLength: 2048 });
     const server = await startServer(assistant, { port: 0 });
@@ -186,5 +186,15 @@ describe.skipIf(!goldenModel)(`a teacher of one's own, ${goldenTitle}`, () => {
       await server.close();
       await assistant.close();
     }
+    // What it wrote is what training reads, and what was trained answers.
+    const run = ['--output-dir', 'run', '--max-steps', '1', '--val-set-size', '0', '--no-quantised-cache'];
+    const data = ['--data-path', 'local/alpaca_data.json', '--prompt-template-name', 'alpaca_short'];
+    const train = await runCli(['train', '--base-model', goldenModel!, ...data, ...run], { cwd });
+    expect(train.code, train.stderr).toBe(0);
+    const compare = await runCli(['compare', '--adapter', 'run/adapter', '--max-new-tokens', '4', 'Name a fruit.'], {
+      cwd,
+    });
+    expect(compare.code, compare.stderr).toBe(0);
+    expect(compare.stdout).toMatch(/base[\s\S]*adapter/i);
   }, 240_000);
 });

@@ -85,6 +85,7 @@ function teacherNote(event: TeacherEvent): string | undefined {
     return `${endpoint} ${waitMs === undefined ? 'gets no more requests' : `rests ${Math.ceil(waitMs / 1000)} s`}: ${why}`;
   }
   if (event.type === 'adapted') return `${event.endpoint}: asked without ${event.what} from now on`;
+  if (event.type === 'refused') return `${event.endpoint} refuses ${event.id}: ${event.reason}`;
   if (event.type === 'usage-missing') return `${event.endpoint}: does not say what it used; counted by bytes`;
   return undefined;
 }

@@ -14,7 +14,7 @@ import {
 } from '../../selfinstruct/node.ts';
 import type { Output } from '../output.ts';
 import { packageFolders, type RecipeFlags, resolveRecipe } from './recipe.ts';
-import { endpointsWithKeys } from './teacher.ts';
+import { endpointsWithKeys, proxyOption } from './teacher.ts';
 
 export type BatchFlags = RecipeFlags & { out?: string };
 
@@ -100,7 +100,7 @@ async function openStarted(flags: BatchFlags): Promise<{ folder: string; recipe:
 
 async function submit(out: Output, flags: BatchFlags): Promise<void> {
   const { folder, recipe, endpoint } = await openStarted(flags);
-  const { submitted, waiting } = await batchSubmit(folder, endpoint, { budget: budgetOf(recipe) });
+  const { submitted, waiting } = await batchSubmit(folder, endpoint, { budget: budgetOf(recipe), ...proxyOption() });
   out.json({ type: 'submitted', folder, submitted, waiting });
   for (const { file, batchId, requests } of submitted) out.say(`${file}: ${whole(requests)} requests, ${batchId}`);
   if (submitted.length === 0) out.say(`nothing is prepared${waiting > 0 ? `; ${waiting} batches are under way` : ''}`);
@@ -113,7 +113,7 @@ async function collect(
   finish: (out: Output, folder: string, summary: Summary) => void,
 ): Promise<void> {
   const { folder, recipe, endpoint } = await openStarted(flags);
-  const collected = await batchCollect(folder, endpoint);
+  const collected = await batchCollect(folder, endpoint, proxyOption());
   for (const { file, status, completed, total, failed, reason } of collected.batches) {
     const bad = failed > 0 ? `, ${whole(failed)} failed` : '';
     out.say(`${file}: ${status}, ${whole(completed)} of ${whole(total)}${bad}${reason ? `: ${reason}` : ''}`);

@@ -48,8 +48,6 @@ export function panelLines(progress: Progress, { priced, budget }: PanelOptions,
 export class Panel {
   private readonly out: Output;
   private readonly options: PanelOptions;
-  private readonly live: boolean;
-  private drawn = 0;
   private lastDrawn = Number.NEGATIVE_INFINITY;
   private stage: Stage | undefined;
   private startedAt = 0;
@@ -60,14 +58,12 @@ export class Panel {
   constructor(out: Output, options: PanelOptions) {
     this.out = out;
     this.options = options;
-    this.live = out.format === 'human' && process.stderr.isTTY === true && !process.env.CI;
   }
 
   update(progress: Progress): void {
     const now = (this.options.now ?? Date.now)();
     if (progress.stage !== this.stage) {
-      if (this.latest) this.draw(this.latest, undefined);
-      this.drawn = 0;
+      this.end();
       this.stage = progress.stage;
       this.startedAt = now;
       this.doneAtStart = progress.done;
@@ -76,7 +72,7 @@ export class Panel {
     this.latest = progress;
     const made = progress.done - this.doneAtStart;
     const eta = made > 0 ? ((progress.wanted - progress.done) * (now - this.startedAt)) / made / 1000 : undefined;
-    if (this.live) {
+    if (this.out.live) {
       // Ten frames a second are enough for anybody.
       if (now - this.lastDrawn < 100 && progress.done < progress.wanted) return;
       this.lastDrawn = now;
@@ -92,29 +88,18 @@ export class Panel {
 
   /** Something beside the panel: a retry, an endpoint that rests. */
   note(text: string): void {
-    this.clear();
+    this.out.panel([]);
     this.out.say(pc.dim(text));
-    if (this.live && this.latest) this.draw(this.latest, undefined);
+    if (this.latest) this.draw(this.latest, undefined);
   }
 
   /** The last state stays on the screen. */
   end(): void {
-    if (this.live && this.latest) this.draw(this.latest, undefined);
-    this.drawn = 0;
+    if (this.latest) this.draw(this.latest, undefined);
+    this.out.keepPanel();
   }
 
   private draw(progress: Progress, eta: number | undefined): void {
-    if (!this.live) return;
-    const width = (process.stderr.columns || 80) - 1;
-    const lines = panelLines(progress, this.options, eta).map((line) => `\x1b[2K${line.slice(0, width)}`);
-    const up = this.drawn > 0 ? `\x1b[${this.drawn}A` : '';
-    process.stderr.write(`${up}\r${lines.join('\n')}\n`);
-    this.drawn = lines.length;
-  }
-
-  private clear(): void {
-    if (!this.live || this.drawn === 0) return;
-    process.stderr.write(`\x1b[${this.drawn}A\r\x1b[J`);
-    this.drawn = 0;
+    this.out.panel(panelLines(progress, this.options, eta));
   }
 }

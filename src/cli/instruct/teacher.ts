@@ -1,12 +1,15 @@
 // Endpoints of a recipe with their keys, which come from the environment and nowhere else.
 import { usageError } from '../../base/index.ts';
+import { proxySettings } from '../../hub/index.ts';
 import type { Recipe, RecipeEndpoint, Teacher } from '../../selfinstruct/index.ts';
 import { createTeacher, type TeacherEndpoint, type TeacherEvent } from '../../selfinstruct/node.ts';
 
+const isOpenAi = ({ base_url }: RecipeEndpoint) => new URL(base_url).hostname === 'api.openai.com';
+
 /** The key of an endpoint. The one of OpenAI goes to OpenAI only, unless a variable is named. */
-function keyOf({ base_url, api_key_env }: RecipeEndpoint): string | undefined {
-  const isOpenAi = new URL(base_url).hostname === 'api.openai.com';
-  const name = api_key_env ?? (isOpenAi ? 'OPENAI_API_KEY' : undefined);
+function keyOf(endpoint: RecipeEndpoint): string | undefined {
+  const { base_url, api_key_env } = endpoint;
+  const name = api_key_env ?? (isOpenAi(endpoint) ? 'OPENAI_API_KEY' : undefined);
   if (name === undefined) return undefined;
   const key = process.env[name]?.trim();
   if (key) return key;
@@ -38,8 +41,20 @@ export function endpointsWithKeys({ endpoints }: Recipe): TeacherEndpoint[] {
       ...(endpoint.prices ? { price: endpoint.prices } : {}),
       ...(endpoint.extra_body ? { extraBody: endpoint.extra_body } : {}),
       ...(key === undefined ? {} : { apiKey: key }),
+      ...(isOpenAi(endpoint) ? accountOf() : {}),
     };
   });
+}
+
+function accountOf(): { organization?: string; project?: string } {
+  const [organization, project] = [process.env.OPENAI_ORG ?? process.env.OPENAI_ORG_ID, process.env.OPENAI_PROJECT];
+  return { ...(organization ? { organization } : {}), ...(project ? { project } : {}) };
+}
+
+/** HTTP_PROXY, HTTPS_PROXY and NO_PROXY, for teachers and batches alike. */
+export function proxyOption(): { proxy?: NonNullable<ReturnType<typeof proxySettings>> } {
+  const proxy = proxySettings(process.env);
+  return proxy ? { proxy } : {};
 }
 
 export function openTeacher(
@@ -54,5 +69,6 @@ export function openTeacher(
     folder,
     budget: { ...(cost === undefined ? {} : { cost }), ...(tokens === undefined ? {} : { tokens }) },
     onEvent,
+    ...proxyOption(),
   });
 }

@@ -4,7 +4,6 @@ import type { Accepted } from '../task.ts';
 import { histogram, line, short } from './charts.ts';
 import { escapeHtml, table } from './html.ts';
 import { sunburst } from './sunburst.ts';
-import { verbGroups } from './verbNoun.ts';
 
 export interface ReportData {
   title: string;
@@ -20,7 +19,7 @@ export interface ReportData {
 const points = 60;
 
 /** The same data gives the same page. */
-export function reportPage(data: ReportData): string {
+export async function reportPage(data: ReportData): Promise<string> {
   const { accepted, history } = data;
   const sum = (pick: (h: RequestHistory) => number) => history.reduce((n, h) => n + pick(h), 0);
   const rejected = new Map<string, number>();
@@ -43,6 +42,8 @@ export function reportPage(data: ReportData): string {
     ['Cost', `${money(cost)}${taken > 0 ? `, ${money((1000 * cost) / taken)} a thousand tasks` : ''}`],
   ];
   const language = data.language.split('-')[0];
+  // Loaded late: the tagger takes longer than the rest of the command line.
+  const { verbGroups } = await import('./verbNoun.ts');
   const groups = language === 'en' ? verbGroups(accepted.map((t) => t.instruction)) : [];
   const sections = [
     ['', table(['', ''], facts)],

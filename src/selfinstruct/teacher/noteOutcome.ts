@@ -26,7 +26,8 @@ export function noteOutcome({ patience, pool, emit }: Watch, station: Station, o
     if (station.pausedUntil >= now + waitMs) return;
     // Told once for all requests that were under way.
     if (station.pausedUntil <= now) emit({ type: 'paused', endpoint, reason, waitMs });
-    station.pausedUntil = now + waitMs;
+    // A little longer, so that clients do not come back in step.
+    station.pausedUntil = now + waitMs * (1 + Math.random() / 10);
   };
   if (outcome.kind === 'dead') kill(outcome.error);
   else if (outcome.kind === 'again') {
@@ -34,7 +35,7 @@ export function noteOutcome({ patience, pool, emit }: Watch, station: Station, o
     if (outcome.busy) {
       const waitMs = outcome.waitMs ?? backoff(station.failures++, patience.firstWaitMs, patience.longestWaitMs);
       if (waitMs > patience.longestPauseMs) kill(busyError(station, outcome.said, waitMs));
-      else pause(waitMs * (1 + Math.random() / 10), message);
+      else pause(waitMs, message);
     } else if (++station.failures >= patience.breakAfter && station.pausedUntil <= now) {
       pause(patience.restMs * 2 ** Math.min(2, station.rests++), message);
     }

@@ -17,21 +17,20 @@ const TIMEOUTS = { headersTimeout: 0, bodyTimeout: 0, connect: { timeout: 15_000
 
 /** @throws HuacayaError USAGE when a proxy is none; its password is not repeated. */
 export function patientFetch(proxy?: TeacherProxy): typeof fetch {
-  const [http, https] = [address(proxy?.http, 'HTTP_PROXY'), address(proxy?.https, 'HTTPS_PROXY')];
-  let dispatcher: Dispatcher | undefined;
+  const proxies = { 'http:': address(proxy?.http, 'HTTP_PROXY'), 'https:': address(proxy?.https, 'HTTPS_PROXY') };
+  const dispatchers = new Map<string, Dispatcher>();
   return (async (url: string, init: object) => {
     // Loaded late: most commands need no network.
     const undici = await import('undici');
-    dispatcher ??=
-      http || https
-        ? new undici.EnvHttpProxyAgent({
-            ...TIMEOUTS,
-            // Empty, not left out: it would look into the environment.
-            httpProxy: http,
-            httpsProxy: https,
-            noProxy: `localhost,127.0.0.1,[::1],${proxy?.noProxy ?? ''}`,
-          })
-        : new undici.Agent(TIMEOUTS);
+    const through = proxies[new URL(url).protocol as keyof typeof proxies];
+    const noProxy = `localhost,127.0.0.1,[::1],${proxy?.noProxy ?? ''}`;
+    const dispatcher =
+      dispatchers.get(through) ??
+      (through
+        ? // Both are given: for one that is left out it would look into the environment.
+          new undici.EnvHttpProxyAgent({ ...TIMEOUTS, httpProxy: through, httpsProxy: through, noProxy })
+        : new undici.Agent(TIMEOUTS));
+    dispatchers.set(through, dispatcher);
     return undici.fetch(url, { ...init, dispatcher });
   }) as never;
 }

@@ -11,10 +11,9 @@ import {
   utimesSync,
   writeSync,
 } from 'node:fs';
-import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { HuacayaError } from '../../base/index.ts';
-import { fileError } from '../../base/node.ts';
+import { fileError, isAlive, machineName } from '../../base/node.ts';
 
 export interface RunLock {
   /**
@@ -30,7 +29,7 @@ const STALE_MS = 120_000;
 
 /** @throws HuacayaError TEACHER_RUN_IN_USE at once when a living process holds it. */
 export function lockRun(path: string, staleMs = STALE_MS): RunLock {
-  const mine = JSON.stringify({ pid: process.pid, host: hostname(), id: randomBytes(8).toString('hex') });
+  const mine = JSON.stringify({ pid: process.pid, host: machineName(), id: randomBytes(8).toString('hex') });
   for (let tries = 0; !create(path, mine); tries++) {
     const found = read(path);
     if (tries > 20 || (found !== undefined && !isLeftBehind(path, found, staleMs))) throw inUse(path, found);
@@ -102,7 +101,7 @@ function isLeftBehind(path: string, content: string, staleMs: number): boolean {
   const age = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0);
   // Without a content it is being written at this moment, or its owner died in that moment.
   if (!owner) return age > 5000;
-  return age > staleMs || (owner.host === hostname() && !isAlive(owner.pid));
+  return age > staleMs || (owner.host === machineName() && !isAlive(owner.pid));
 }
 
 /** Moves an old lock away. If somebody else was faster and the lock is theirs by now, it goes back. */
@@ -117,18 +116,11 @@ function takeAway(path: string, content: string): void {
   else renameSync(old, path);
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-}
-
 function inUse(path: string, content: string | undefined): HuacayaError {
   const owner = content === undefined ? undefined : ownerOf(content);
-  const who = owner ? `process ${owner.pid}${owner.host === hostname() ? '' : ` on ${owner.host}`}` : 'another process';
+  const who = owner
+    ? `process ${owner.pid}${owner.host === machineName() ? '' : ` on ${owner.host}`}`
+    : 'another process';
   return new HuacayaError('TEACHER_RUN_IN_USE', `${dirname(path)}: ${who} is working in this folder`, {
     hint: `Wait for it or stop it, or choose another folder. If it is long gone, delete ${path}.`,
   });

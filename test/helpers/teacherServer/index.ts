@@ -59,6 +59,7 @@ export async function startTeacherServer(options: TeacherServerOptions = {}): Pr
     peak = Math.max(peak, open);
     response.once('close', () => open--);
     if (options.latencyMs) await sleep(createRng(seedOf(options.seed ?? 1, one.key)).uniform() * options.latencyMs);
+    await options.gate?.();
     const fault = options.fault?.(one) ?? drawFault(one);
     if (fault && !isLate(fault)) {
       misbehave(fault, request, response);

@@ -68,6 +68,8 @@ export interface TeacherServerOptions {
   quota?: number;
   /** Longest delay of an answer; each is drawn by the seed. */
   latencyMs?: number;
+  /** Awaited before every answer, so that a test decides when it comes. */
+  gate?: () => Promise<void>;
   /** A random hang ends with a reset after so long; default 300. */
   hangMs?: number;
   /** Retry-After of random 429s, in seconds; default 0. */

@@ -1,5 +1,5 @@
 // Blobs onto the disk, over networks as they are: parts, resumption, mirrors, locks. The hub on loopback misbehaves on demand.
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -145,6 +145,20 @@ describe('downloadBlobs', () => {
     await isComplete();
     expect(notes().join()).toMatch(/has sha256 .* starting that file again/);
   });
+});
+
+it('names the file when the disk refuses it, and goes on once it does not', async () => {
+  // A folder stands where the blob should be.
+  await mkdir(join(blobPath(WEIGHTS), 'x'), { recursive: true });
+  await expect(download([job(WEIGHTS)])).rejects.toMatchObject({
+    code: 'FILE_UNREADABLE',
+    message: expect.stringContaining(blobPath(WEIGHTS)),
+  });
+  await rm(blobPath(WEIGHTS), { recursive: true });
+  hub.served.clear();
+  await download([job(WEIGHTS)]);
+  await isComplete();
+  expect(hub.served.size).toBe(0);
 });
 
 describe('a server that misbehaves', () => {

@@ -28,7 +28,7 @@ let folder: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'huacaya-killed-'));
   hub = await startTestHub({ 'config.json': config, 'model.safetensors': weights });
-  hub.switches.pace = 60e6;
+  hub.switches.pace = 90e6;
 });
 afterAll(async () => {
   await hub.close();

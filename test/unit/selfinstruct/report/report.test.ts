@@ -1,8 +1,9 @@
 // The report page: what is counted, and that no text of a teacher becomes markup.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
-import { reportPage, verbAndNoun, verbGroups } from '../../../../src/selfinstruct/report/index.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { reportPage } from '../../../../src/selfinstruct/report/index.ts';
+import { verbAndNoun, verbGroups } from '../../../../src/selfinstruct/report/verbNoun.ts';
 import type { Accepted } from '../../../../src/selfinstruct/task.ts';
 
 const task = (instruction: string, rest: Partial<Accepted> = {}): Accepted => ({
@@ -58,7 +59,10 @@ describe('the page', () => {
     { ...answer, accepted: 2, rejected: { duplicate: 3 } },
     { ...answer, accepted: 1, rejected: { too_short: 1, duplicate: 1 } },
   ];
-  const page = reportPage({ title: 'Run <1>', language: 'en', accepted, history, currency: '$' });
+  let page = '';
+  beforeAll(async () => {
+    page = await reportPage({ title: 'Run <1>', language: 'en', accepted, history, currency: '$' });
+  });
 
   it('has the figures', () => {
     expect(page).toContain('<td>33.3 %</td>');
@@ -74,8 +78,8 @@ describe('the page', () => {
     expect(page).toContain('Write &#60;b&#62;a&#60;/b&#62; poem.');
   });
 
-  it('is drawn without data too', () => {
-    const empty = reportPage({ title: 'x', language: 'zh', accepted: [], history: [] });
+  it('is drawn without data too', async () => {
+    const empty = await reportPage({ title: 'x', language: 'zh', accepted: [], history: [] });
     expect(empty).not.toMatch(/NaN|undefined|Infinity/);
   });
 });

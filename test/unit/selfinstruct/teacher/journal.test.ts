@@ -1,10 +1,10 @@
 // The journal: what is acknowledged is there after any end of the process, and nothing is taken for more than it is.
 import { spawnSync } from 'node:child_process';
 import { appendFile, readFile, truncate, utimes, writeFile } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { machineName } from '../../../../src/base/node.ts';
 import { createTeacher } from '../../../../src/selfinstruct/teacher/createTeacher.ts';
 import { openJournal } from '../../../../src/selfinstruct/teacher/journal.ts';
 import type { AnsweredRecord } from '../../../../src/selfinstruct/teacher/records.ts';
@@ -176,7 +176,7 @@ describe('the lock', () => {
       }),
     );
     const path = join(await freshFolder(), 'lock');
-    const held = (pid: number, host = hostname()) => writeFile(path, JSON.stringify({ pid, host, id: 'x' }));
+    const held = (pid: number, host = machineName()) => writeFile(path, JSON.stringify({ pid, host, id: 'x' }));
     await held(spawnSync(process.execPath, ['--version']).pid);
     lockRun(path).release();
     await held(1, 'another-host');

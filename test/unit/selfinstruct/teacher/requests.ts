@@ -2,7 +2,7 @@
 import type { TeacherPatience } from '../../../../src/selfinstruct/teacher/options.ts';
 import type { TeacherRequest } from '../../../../src/selfinstruct/teacher/types.ts';
 
-export const impatient: TeacherPatience = { firstWaitMs: 2, longestWaitMs: 8, restMs: 5, stallMs: 100, closeMs: 50 };
+export const impatient: TeacherPatience = { firstWaitMs: 2, longestWaitMs: 8, restMs: 5, closeMs: 50 };
 
 export const ask = (id: string, more: Partial<TeacherRequest> = {}): TeacherRequest => ({
   id,
