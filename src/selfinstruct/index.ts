@@ -10,6 +10,7 @@ export {
   parseRawInstances,
 } from './files/selfInstructFiles.ts';
 export { createFilter, type FilterSettings, faithfulFilters, languageFilters } from './filters/filters.ts';
+export { isRefusal } from './filters/refusal.ts';
 export { alpacaRequests } from './pipelines/alpaca.ts';
 export { type Estimate, estimate } from './pipelines/estimate.ts';
 export type { PipelineOptions, Progress, RequestHistory, Stage } from './pipelines/pipeline.ts';
@@ -36,7 +37,6 @@ export {
   bestAnswer,
   type Direction,
   evolveTasks,
-  isRefusal,
   judgeTasks,
   type Mark,
   type PreferencePair,

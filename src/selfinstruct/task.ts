@@ -50,7 +50,6 @@ export const rejectReasons = [
   'placeholder',
   'conflict',
   'refusal',
-  'contaminated',
   'duplicate',
 ] as const;
 export type RejectReason = (typeof rejectReasons)[number];

@@ -3,7 +3,8 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, realpathSync, statSync,
 import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
-import { listCommand, pruneCommand, pullCommand, removeCommand, verifyCommand } from '../../src/cli/commands/models.ts';
+import { listCommand, pruneCommand, removeCommand, verifyCommand } from '../../src/cli/commands/models.ts';
+import { pullCommand } from '../../src/cli/commands/pull.ts';
 import { type Format, Output } from '../../src/cli/output.ts';
 import { runCli, treeOf } from '../helpers/runCli.ts';
 import { temporaryFolder } from '../helpers/tinyModel.ts';

@@ -22,8 +22,6 @@ import { pullReporter } from '../pullReport.ts';
 import { storage } from '../session.ts';
 import { repoTypeOption, type repoTypes } from './pull.ts';
 
-export { pullCommand } from './pull.ts';
-
 type RepoTypeFlag = { repoType: (typeof repoTypes)[number] };
 
 export function listCommand(getOutput: () => Output): Command {

@@ -17,9 +17,8 @@ import {
   preferencePair,
   pythonJson,
 } from '../../selfinstruct/index.ts';
-import { createDedupe, loadPromptSet } from '../../selfinstruct/node.ts';
+import { createDedupe } from '../../selfinstruct/node.ts';
 import type { Output } from '../output.ts';
-import { packageFolders } from './recipe.ts';
 import { addRefineFlags, numberFlag, type RefineFlags, type RefineWork, refine, say } from './refineSetup.ts';
 
 const asJson = (rows: unknown) => pythonJson(rows, { indent: 4, ascii: false });
@@ -86,7 +85,7 @@ async function writeAll(w: RefineWork, answered: readonly Answered[]): Promise<v
   const dropped = { 'cut off': 0, refused: 0, empty: 0 };
   const rows = answered.flatMap(({ instruction, input, answers }) =>
     answers.flatMap(({ text, cut }) => {
-      const why = cut ? 'cut off' : text === '' ? 'empty' : isRefusal(text, w.prompts) ? 'refused' : undefined;
+      const why = cut ? 'cut off' : text === '' ? 'empty' : isRefusal(text, w.set.refusals) ? 'refused' : undefined;
       if (why) dropped[why]++;
       return why ? [] : [{ instruction, input, output: text }];
     }),
@@ -136,14 +135,20 @@ export function evolveCommand(getOutput: () => Output): Command {
     );
   return command.action(() =>
     refine(getOutput(), command, true, async (w, flags) => {
-      const { recipe } = w;
+      const { recipe, set } = w;
       const direction = flags.direction as Direction;
-      const set = await loadPromptSet(recipe.templates ?? join(packageFolders.prompts, recipe.language));
       const dedupe = createDedupe(recipe, set);
       try {
         for (const { instruction } of w.tasks) dedupe.add(instruction);
         const filter = createFilter({ ...languageFilters(set), wholeTask: false });
-        const settings = { ...w.ask('new tasks'), direction, prompts: w.prompts, filter, dedupe };
+        const settings = {
+          ...w.ask('new tasks'),
+          direction,
+          prompts: w.prompts,
+          refusals: set.refusals,
+          filter,
+          dedupe,
+        };
         const { tasks, rejected } = await evolveTasks(w.teacher, w.tasks, settings);
         w.out.say(`new       ${tasks.length} tasks${dropNote(rejected)}`);
         await writeAll(w, await answers(w, tasks, flags, 1));

@@ -6,11 +6,19 @@ import type { Command } from 'commander';
 import { usageError } from '../../base/index.ts';
 import { fileError } from '../../base/node.ts';
 import { readRecords } from '../../data/node.ts';
-import type { AskOptions, Recipe, RefinePrompts, Spending, Task, Teacher } from '../../selfinstruct/index.ts';
-import { loadRefinePrompts } from '../../selfinstruct/node.ts';
+import type {
+  AskOptions,
+  PromptSet,
+  Recipe,
+  RefinePrompts,
+  Spending,
+  Task,
+  Teacher,
+} from '../../selfinstruct/index.ts';
+import { loadPromptSet, loadRefinePrompts } from '../../selfinstruct/node.ts';
 import { interruptible } from '../interruptible.ts';
 import type { Output } from '../output.ts';
-import { type RecipeFlags, resolveRecipe } from './recipe.ts';
+import { packageFolders, type RecipeFlags, resolveRecipe } from './recipe.ts';
 import { endpointsWithKeys, openTeacher } from './teacher.ts';
 
 export interface RefineFlags extends RecipeFlags {
@@ -25,6 +33,8 @@ export interface RefineWork {
   recipe: Recipe;
   tasks: readonly Task[];
   prompts: RefinePrompts;
+  /** Of the language. */
+  set: PromptSet;
   teacher: Teacher;
   folder: string;
   /** For every question to the teacher; `what` is shown. */
@@ -56,6 +66,7 @@ export async function refine(
   if (folder === undefined) throw usageError('--out is missing', 'Name a folder for the results and the journal.');
   const recipe = await resolveRecipe(folder, flags);
   const prompts = await loadRefinePrompts(flags.refinePrompts ?? join(templates, recipe.language));
+  const set = await loadPromptSet(recipe.templates ?? join(packageFolders.prompts, recipe.language));
   const tasks = await tasksOf(dataPath!, flags.limit, questionsOnly);
   const endpoints = endpointsWithKeys(recipe);
   await mkdir(folder, { recursive: true }).catch((cause) => {
@@ -70,7 +81,7 @@ export async function refine(
       onAnswer: (done, total) => out.progress(`${what}  ${done} of ${total}`, done === total),
     });
     try {
-      await work({ out, recipe, tasks, prompts, teacher, folder, ask }, flags);
+      await work({ out, recipe, tasks, prompts, set, teacher, folder, ask }, flags);
       signal.throwIfAborted();
     } finally {
       await teacher.close();

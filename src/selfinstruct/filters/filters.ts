@@ -2,6 +2,7 @@
 import { englishLabels } from '../parse/labels.ts';
 import type { PromptSet } from '../prompts/promptSet.ts';
 import type { RejectReason, Task } from '../task.ts';
+import { isRefusal } from './refusal.ts';
 import { countWords, wordFinder } from './words.ts';
 
 export interface FilterSettings {
@@ -19,6 +20,8 @@ export interface FilterSettings {
   script?: string;
   /** Also looks at input and output: empty, equal, cut off, a placeholder. */
   wholeTask: boolean;
+  /** Not taken: an output that begins with one of these, in lower case; looked at with `wholeTask`. */
+  refusals: readonly string[];
 }
 
 /** Words of self-instruct's list, and what stanford_alpaca added to it. */
@@ -41,10 +44,11 @@ export const faithfulFilters = (pipeline: 'alpaca' | 'self-instruct'): FilterSet
   punctuation: true,
   asciiStart: true,
   wholeTask: false,
+  refusals: [],
 });
 
 /** Our defaults for a language, out of its prompt folder. */
-export const languageFilters = ({ language, keywords }: PromptSet): FilterSettings => ({
+export const languageFilters = ({ language, keywords, refusals }: PromptSet): FilterSettings => ({
   minWords: language.min_words,
   maxWords: language.max_words,
   words: language.words,
@@ -54,6 +58,7 @@ export const languageFilters = ({ language, keywords }: PromptSet): FilterSettin
   asciiStart: language.ascii_start,
   ...(language.script === undefined ? {} : { script: language.script }),
   wholeTask: true,
+  refusals,
 });
 
 /** string.punctuation of Python. */
@@ -75,13 +80,14 @@ export function createFilter(settings: FilterSettings): Filter {
     if (settings.punctuation && asciiPunctuation.test(instruction)) return 'punctuation';
     if (settings.asciiStart && instruction.charCodeAt(0) > 127) return 'not_ascii';
     if (script && !script.test(instruction)) return 'wrong_language';
-    return settings.wholeTask ? wholeTask({ instruction, input, output }) : undefined;
+    return settings.wholeTask ? wholeTask({ instruction, input, output }, settings) : undefined;
   };
 }
 
 /** For tasks that come with their answer. */
-function wholeTask({ instruction, input, output }: Task): RejectReason | undefined {
+function wholeTask({ instruction, input, output }: Task, { refusals }: FilterSettings): RejectReason | undefined {
   if (output === '') return 'empty_output';
+  if (isRefusal(output, refusals)) return 'refusal';
   if (output === input || output === instruction) return 'output_is_input';
   if (/[:：]$/.test(output) || /[:：]$/.test(input)) return 'ends_with_colon';
   if (output.includes(englishLabels.noInput) || placeholder.test(input)) return 'placeholder';

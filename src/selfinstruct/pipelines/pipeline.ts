@@ -38,8 +38,6 @@ export interface PipelineOptions {
   seeds: readonly SeedTask[];
   teacher: Teacher;
   dedupe: BatchDedupe;
-  /** A further reason not to take a task, asked when the recipe's filters have none. */
-  quality?: Filter;
   /** Accepted by a run that this one goes on from. */
   before: readonly Accepted[];
   signal?: AbortSignal;
@@ -57,20 +55,16 @@ export const isFaithful = ({ style }: Recipe): boolean => style === 'faithful';
 export const isStructured = ({ style, structured }: Recipe): boolean => style === 'improved' && structured === true;
 
 /** @param wholeTask false where there is no output yet. */
-export function filterOf(
-  { recipe, prompts, quality }: Pick<PipelineOptions, 'recipe' | 'prompts' | 'quality'>,
-  wholeTask: boolean,
-): Filter {
+export function filterOf({ recipe, prompts }: Pick<PipelineOptions, 'recipe' | 'prompts'>, wholeTask: boolean): Filter {
   const base = isFaithful(recipe) ? faithfulFilters(recipe.pipeline) : languageFilters(prompts);
   const { min_words, max_words, keywords } = recipe.filters;
-  const filter = createFilter({
+  return createFilter({
     ...base,
     wholeTask: base.wholeTask && wholeTask,
     ...(min_words === undefined ? {} : { minWords: min_words }),
     ...(max_words === undefined ? {} : { maxWords: max_words }),
     ...(keywords === undefined ? {} : { keywords }),
   });
-  return quality ? (task) => filter(task) ?? quality(task) : filter;
 }
 
 /** The recipe's own sampling over that of pipeline and style. */

@@ -56,6 +56,7 @@ export const promptFiles: readonly string[] = [
   'finetuning.txt',
   'language.json',
   'keywords.txt',
+  'refusals.txt',
   'verbs.txt',
   'topics.txt',
 ];
@@ -67,6 +68,8 @@ export interface PromptSet {
   /** Ways to write a task for fine-tuning, with {{instruction}} and {{input}}. */
   finetuning: readonly string[];
   keywords: readonly string[];
+  /** Beginnings of answers that refuse, in lower case; none where the folder has no such file. */
+  refusals: readonly string[];
   verbs: readonly string[];
   topics: readonly Topic[];
   /** The files as they were, by name. */
@@ -120,6 +123,7 @@ export function parsePromptSet(where: string, files: Readonly<Record<string, str
     templates: Object.fromEntries(names.map((n) => [n, text(n).replace(/\n+$/, '')])) as Record<TemplateName, string>,
     finetuning,
     keywords: listOf(text('keywords.txt')),
+    refusals: listOf((files['refusals.txt'] ?? '').toLowerCase()),
     verbs: listOf(text('verbs.txt')),
     topics: parseTopics(listOf(text('topics.txt'))),
     files,

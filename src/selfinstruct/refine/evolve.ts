@@ -1,24 +1,27 @@
 // Harder or rarer tasks out of those that are there (Evol-Instruct: Xu et al. 2023, arXiv 2304.12244).
 import type { Dedupe } from '../dedupe/types.ts';
 import type { Filter } from '../filters/filters.ts';
+import { isRefusal } from '../filters/refusal.ts';
 import { fillTemplate } from '../prompts/fillTemplate.ts';
 import type { RejectReason, Task } from '../task.ts';
 import type { Teacher, TeacherRequest } from '../teacher/types.ts';
 import { taskPrompt } from './answers.ts';
 import { type AskOptions, askAll } from './askAll.ts';
-import { isRefusal, type RefinePrompts } from './refinePrompts.ts';
+import type { RefinePrompts } from './refinePrompts.ts';
 
 export type Direction = 'deeper' | 'broader';
 
 export interface Evolved {
   /** Without outputs: these are asked for next, by `answerTasks`. */
   tasks: { instruction: string; input: string }[];
-  rejected: Partial<Record<RejectReason | 'refusal', number>>;
+  rejected: Partial<Record<RejectReason, number>>;
 }
 
 export interface EvolveOptions extends AskOptions {
   direction: Direction;
   prompts: RefinePrompts;
+  /** Of the prompt set. */
+  refusals: readonly string[];
   filter: Filter;
   /** Holds what there is already; takes what is new. */
   dedupe: Dedupe;
@@ -28,7 +31,7 @@ export interface EvolveOptions extends AskOptions {
 export async function evolveTasks(
   teacher: Teacher,
   tasks: readonly Pick<Task, 'instruction' | 'input'>[],
-  { direction, prompts, filter, dedupe, ...ask }: EvolveOptions,
+  { direction, prompts, refusals, filter, dedupe, ...ask }: EvolveOptions,
 ): Promise<Evolved> {
   const requests = tasks.map(
     (task, i): TeacherRequest => ({
@@ -43,7 +46,7 @@ export async function evolveTasks(
     const reason =
       finishReason === 'length'
         ? 'truncated'
-        : isRefusal(instruction, prompts)
+        : isRefusal(instruction, refusals)
           ? 'refusal'
           : (filter({ instruction, input: '', output: '' }) ??
             ((await dedupe.check(instruction)).duplicate ? 'duplicate' : undefined));

@@ -3,4 +3,4 @@ export type { AskOptions } from './askAll.ts';
 export { bestAnswer, type PreferencePair, preferencePair, type Scored } from './choose.ts';
 export { type Direction, type Evolved, type EvolveOptions, evolveTasks } from './evolve.ts';
 export { judgeTasks, type Mark, parseMark } from './judge.ts';
-export { isRefusal, parseRefinePrompts, type RefinePrompts, refineFiles } from './refinePrompts.ts';
+export { parseRefinePrompts, type RefinePrompts, refineFiles } from './refinePrompts.ts';

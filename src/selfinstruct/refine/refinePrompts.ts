@@ -9,14 +9,12 @@ const templates = {
 } as const;
 type TemplateName = keyof typeof templates;
 
-export const refineFiles: readonly string[] = [...Object.keys(templates), 'refusals.txt'];
+export const refineFiles: readonly string[] = Object.keys(templates);
 
 export interface RefinePrompts {
   judge: string;
   deeper: string;
   broader: string;
-  /** Beginnings of answers that refuse, in lower case. */
-  refusals: readonly string[];
 }
 
 /**
@@ -34,15 +32,5 @@ export function parseRefinePrompts(where: string, files: Readonly<Record<string,
   };
   for (const name of Object.keys(templates) as TemplateName[])
     checkTemplate(`${where}/${name}`, text(name), templates[name]);
-  const refusals = text('refusals.txt')
-    .split('\n')
-    .map((line) => line.trim().toLowerCase())
-    .filter((line) => line !== '' && !line.startsWith('#'));
-  return { judge: text('judge.txt'), deeper: text('evolve-deeper.txt'), broader: text('evolve-broader.txt'), refusals };
-}
-
-/** True for an answer that begins like a refusal. */
-export function isRefusal(answer: string, { refusals }: Pick<RefinePrompts, 'refusals'>): boolean {
-  const start = answer.trimStart().toLowerCase().replaceAll('’', "'");
-  return refusals.some((phrase) => start.startsWith(phrase));
+  return { judge: text('judge.txt'), deeper: text('evolve-deeper.txt'), broader: text('evolve-broader.txt') };
 }

@@ -21,6 +21,8 @@ describe('filters of a language', () => {
     expect(why('Describe the map of a small town')).toBeUndefined();
     expect(why('Describe the attachment in one line')).toBe('keyword');
     expect(why('Tell me a joke', '', '')).toBe('empty_output');
+    expect(why('Tell me a joke', '', ' I’m sorry, but I cannot do that.')).toBe('refusal');
+    expect(why('Say sorry', '', 'Sorry, I forgot your birthday.')).toBeUndefined();
     expect(why('Repeat what I say', 'cat', 'cat')).toBe('output_is_input');
     expect(why('Repeat what I say', '', 'Repeat what I say')).toBe('output_is_input');
     expect(why('List what you need', '', 'You need:')).toBe('ends_with_colon');
@@ -39,6 +41,7 @@ describe('filters of a language', () => {
     expect(why('请描述这张图片的内容')).toBe('keyword');
     expect(why('Write a poem about the spring')).toBe('wrong_language');
     expect(why('，写一首关于春天的诗')).toBeUndefined();
+    expect(filter({ instruction: '写一首关于春天的诗', input: '', output: '抱歉，我无法回答。' })).toBe('refusal');
   });
 });
 

@@ -7,7 +7,6 @@ import {
   answerTasks,
   bestAnswer,
   evolveTasks,
-  isRefusal,
   judgeTasks,
   parseMark,
   parseRefinePrompts,
@@ -150,23 +149,15 @@ describe('new tasks', () => {
     const { teacher: t } = teacher(({ id }) => said[Number(id.split('/')[1])]!);
     const filter = ({ instruction }: { instruction: string }) => (instruction.length < 3 ? 'too_short' : undefined);
     const many = said.map(() => tasks[0]!);
-    const made = await evolveTasks(t, many, { direction: 'deeper', prompts, filter, dedupe });
+    const made = await evolveTasks(t, many, { direction: 'deeper', prompts, refusals: ["i'm sorry"], filter, dedupe });
     expect(made.tasks).toEqual([{ instruction: 'Add three numbers.', input: '' }]);
     expect(made.rejected).toEqual({ duplicate: 2, refusal: 1, truncated: 1, too_short: 1 });
   });
 });
 
 describe('prompts', () => {
-  it.each(['en', 'zh'])('in %s are whole and refuse nothing that is an answer', (language) => {
-    const set = load(language);
-    expect(set.judge).toContain('{{output}}');
-    expect(isRefusal('Paris is the capital of France.', set)).toBe(false);
-    expect(isRefusal('法国的首都是巴黎。', set)).toBe(false);
-  });
-
-  it('know refusals with any apostrophe', () => {
-    expect(isRefusal(' I’m sorry, but I cannot do that.', prompts)).toBe(true);
-    expect(isRefusal('抱歉，我无法回答。', load('zh'))).toBe(true);
+  it.each(['en', 'zh'])('in %s are whole', (language) => {
+    expect(load(language).judge).toContain('{{output}}');
   });
 
   it('say which file is wrong', () => {
