@@ -22,7 +22,7 @@ describe('filters of a language', () => {
     expect(why('Describe the attachment in one line')).toBe('keyword');
     expect(why('Tell me a joke', '', '')).toBe('empty_output');
     expect(why('Tell me a joke', '', ' I’m sorry, but I cannot do that.')).toBe('refusal');
-    expect(why('Say sorry', '', 'Sorry, I forgot your birthday.')).toBeUndefined();
+    expect(why('Say sorry to a friend', '', 'Sorry, I forgot your birthday.')).toBeUndefined();
     expect(why('Repeat what I say', 'cat', 'cat')).toBe('output_is_input');
     expect(why('Repeat what I say', '', 'Repeat what I say')).toBe('output_is_input');
     expect(why('List what you need', '', 'You need:')).toBe('ends_with_colon');
