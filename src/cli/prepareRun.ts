@@ -14,6 +14,7 @@ import {
 import { loadTemplate, readRecords } from '../data/node.ts';
 import type { LoraConfig } from '../models/index.ts';
 import type { Checkpoint } from '../models/node.ts';
+import { trainedIn } from '../runner/index.ts';
 import { stepCount, type TrainOptions } from '../train/index.ts';
 import type { Output } from './output.ts';
 import { planRun, type RunPlan } from './planRun.ts';
@@ -129,7 +130,12 @@ export async function prepareRun(
     const heldOut = tokenise(out, s.val_data_path ?? s.data_path, split.val, template, checkpoint, s);
     // Fails here, and not in the first step, when pack_len is too small.
     packExamples([...examples, ...heldOut], { packLen: s.pack_len, sharedPrefix: s.shared_prefix });
-    const plan = await planRun(checkpoint.config, s, lora, { examples, heldOut }, given);
+    const trained = trainedIn(checkpoint.config, s.precision);
+    if (trained !== s.precision) {
+      const { architecture } = checkpoint.config;
+      out.warn(`${architecture} has norms behind its matrices, ${s.precision} has not: using ${trained}`);
+    }
+    const plan = await planRun(checkpoint.config, { ...s, precision: trained }, lora, { examples, heldOut }, given);
     const { precision, packTokens, oneCopy, recompute } = plan.settings;
     const totalSteps = stepCount(examples.length, stepOptions(s));
     return {

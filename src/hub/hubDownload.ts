@@ -112,8 +112,12 @@ export async function prepareDownload(options: HubDownload): Promise<PreparedDow
 /** Adds what is not on the disk yet. */
 export async function withMissing(repoDir: string, files: readonly HubFile[]): Promise<PlannedFile[]> {
   const planned: PlannedFile[] = [];
+  const seen = new Set<string>();
   for (const file of files) {
-    planned.push({ ...file, toFetch: await missingBytes(file, blobPath(repoDir, file.hash.value)) });
+    const path = blobPath(repoDir, file.hash.value);
+    // The same content under another name comes with the first of them.
+    planned.push({ ...file, toFetch: seen.has(path) ? 0 : await missingBytes(file, path) });
+    seen.add(path);
   }
   return planned;
 }

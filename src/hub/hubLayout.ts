@@ -121,6 +121,8 @@ export async function addLinks(
       await rm(temporary, { force: true });
       throw fileError(path, cause);
     });
+    // Between two names of one file (hard links) a rename does nothing.
+    await rm(temporary, { force: true });
   }
 }
 

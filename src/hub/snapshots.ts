@@ -75,7 +75,8 @@ async function isModel(path: string): Promise<boolean> {
   for (const folder of ['', 'original/']) {
     if (await all(['params.json', 'tokenizer.model', 'consolidated.00.pth'].map((name) => folder + name))) return true;
   }
-  if ((await readdir(path)).some((name) => /\.gguf$/i.test(name))) return true;
+  // Some keep each precision in a folder of its own.
+  if ((await readdir(path, { recursive: true })).some((name) => /\.gguf$/i.test(name))) return true;
   if (!(await any(['config.json', 'tokenizer.json'], ['config.json', 'tokenizer.model']))) return false;
   for (const whole of ['model.safetensors', 'pytorch_model.bin']) {
     const index = await readFile(join(path, `${whole}.index.json`), 'utf8').catch(() => undefined);
@@ -94,6 +95,10 @@ function shardsOf(index: string): Set<string> | undefined {
   }
 }
 
+const part = /-\d{5}-of-(\d{5})\.gguf$/i;
+const isPart = (name: string) => part.test(name);
+const stemOfPart = (name: string) => name.replace(part, '-of-$1');
+
 /**
  * What is to be opened of a snapshot: its only GGUF file, Meta's folder, or the snapshot itself.
  * @param wanted names of the files that were asked for; default: all that are there.
@@ -104,7 +109,9 @@ export async function modelPath(repoDir: string, sha: string, wanted?: readonly 
   const names = wanted ?? record?.files.map((file) => file.name) ?? (await readdir(path).catch(() => []));
   if (names.some((name) => /^[^/]+\.(safetensors|bin)$/.test(name))) return path;
   const ggufs = names.filter((name) => /\.gguf$/i.test(name));
-  if (ggufs.length === 1) return join(path, ggufs[0]!);
+  // Of parts the first stands for all: they may be in a folder.
+  const [first] = ggufs.length > 1 && new Set(ggufs.map(stemOfPart)).size === 1 ? [...ggufs].sort() : ggufs;
+  if (first !== undefined && (ggufs.length === 1 || isPart(first))) return join(path, first);
   const inOriginal = await stat(join(path, 'original', 'params.json')).catch(() => undefined);
   return inOriginal && !names.includes('params.json') ? join(path, 'original') : path;
 }

@@ -34,7 +34,7 @@ export async function saveAdapter(
       await writeFileAtomic(join(temporary, adapterWeightsFile), weights);
       await writeFileAtomic(
         join(temporary, adapterConfigFile),
-        adapterConfigJson(adapter.layout.config, adapter.baseModel),
+        adapterConfigJson(adapter.layout.config, adapter.baseModel, adapter.layout.textPart),
       );
       for (const [name, text] of Object.entries(options.extraFiles ?? {})) {
         await writeFileAtomic(join(temporary, name), text);

@@ -36,6 +36,8 @@ export interface LlamaConfig extends Traits {
   maxPositions: number;
   /** The output head is the embedding. */
   tiedHead: boolean;
+  /** The part of a model that also sees: transformers' class holds it as `language_model`. */
+  textPart?: true;
 }
 
 const bad = (where: string, detail: string) =>
@@ -118,6 +120,8 @@ function textPart(json: Json): Json {
   return { model_type: 'gemma3_text', ...text };
 }
 
+const nullMeansNone = new Set(['sliding_window', 'attn_logit_softcapping', 'final_logit_softcapping']);
+
 /**
  * @param where name for messages, e.g. the file's path.
  * @throws HuacayaError BAD_MODEL_CONFIG for another architecture or missing numbers.
@@ -130,10 +134,13 @@ export function configFromJson(where: string, json: unknown): LlamaConfig {
     const names = Object.values(architectures).map((a) => `"${a.modelType}"`);
     throw bad(where, `model_type is ${JSON.stringify(given.model_type)}, this version knows ${names.join(', ')}`);
   }
-  // What a file leaves out is what the class of transformers assumes.
-  const present = Object.entries(given).filter(([, value]) => value !== undefined && value !== null);
+  // What a file leaves out is what the class of transformers assumes; null counts as left out where it does not mean none.
+  const present = Object.entries(given).filter(
+    ([key, value]) => value !== undefined && (value !== null || nullMeansNone.has(key)),
+  );
   const c: Json = { ...known.defaults, ...Object.fromEntries(present) };
-  for (const key of ['attention_bias', 'mlp_bias']) if (c[key] === true) throw bad(where, `${key} is not supported`);
+  for (const key of ['attention_bias', 'mlp_bias', 'use_bidirectional_attention'])
+    if (c[key] === true) throw bad(where, `${key} is not supported`);
   const heads = positive(where, 'num_attention_heads', c.num_attention_heads);
   const hiddenSize = positive(where, 'hidden_size', c.hidden_size);
   const headDim = positive(where, 'head_dim', c.head_dim ?? hiddenSize / heads);
@@ -165,6 +172,7 @@ export function configFromJson(where: string, json: unknown): LlamaConfig {
     ...(scaling ? { ropeScaling: scaling } : {}),
     maxPositions: positive(where, 'max_position_embeddings', c.max_position_embeddings ?? 2048),
     tiedHead: c.tie_word_embeddings === true,
+    ...(given === json ? {} : { textPart: true as const }),
     ...known.traits(c, { hiddenSize, headDim, layers, bad: (detail) => bad(where, detail) }),
   });
 }

@@ -22,7 +22,7 @@ export const equalModels = (name: string): readonly string[] => gone[name.toLowe
  * may still have other weights, so this is a suggestion and no proof.
  */
 export function configKey(c: LlamaConfig): string {
-  const { maxPositions: _, ...rest } = c;
+  const { maxPositions: _, textPart: _where, ...rest } = c;
   const fields = Object.entries(rest).filter(([, value]) => value !== undefined);
   return JSON.stringify(fields.sort(([a], [b]) => (a < b ? -1 : 1)));
 }

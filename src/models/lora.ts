@@ -30,6 +30,8 @@ export interface LoraLayout {
   tensors: readonly LoraTensor[];
   /** Length of the flat vector: the number of trainable parameters. */
   size: number;
+  /** Of `LlamaConfig`: PEFT finds the layers under `language_model`. */
+  textPart?: true;
   find(layer: number, module: ModuleName, kind: 'A' | 'B'): LoraTensor | undefined;
 }
 
@@ -68,7 +70,13 @@ export function loraLayout(model: LlamaConfig, config: LoraConfig): LoraLayout {
       }
     }
   }
-  return { config, tensors, size, find: (layer, module, kind) => index.get(`${layer}.${module}.${kind}`) };
+  return {
+    config,
+    tensors,
+    size,
+    ...(model.textPart ? { textPart: true as const } : {}),
+    find: (layer, module, kind) => index.get(`${layer}.${module}.${kind}`),
+  };
 }
 
 /**

@@ -29,8 +29,12 @@ export function checkAdapter(where: string, layout: LoraLayout, params: Float32A
   if (!hasEffect(layout, params)) throw broken(where, 'every lora_B is zero: the adapter would change nothing');
 }
 
-/** The text of adapter_config.json. */
-export function adapterConfigJson(config: LoraConfig, baseModel: string): string {
+/**
+ * The text of adapter_config.json.
+ * @param textPart of `LoraLayout`: the part that sees has modules of the same names, so a pattern leaves them out.
+ */
+export function adapterConfigJson(config: LoraConfig, baseModel: string, textPart = false): string {
+  const names = [...config.targetModules].sort();
   const fields: Record<string, unknown> = {
     base_model_name_or_path: baseModel,
     bias: 'none',
@@ -42,7 +46,7 @@ export function adapterConfigJson(config: LoraConfig, baseModel: string): string
     modules_to_save: null,
     peft_type: 'LORA',
     r: config.r,
-    target_modules: [...config.targetModules].sort(),
+    target_modules: textPart ? `model\\.language_model\\.layers\\..*\\.(${names.join('|')})` : names,
     task_type: 'CAUSAL_LM',
     use_rslora: config.useRslora,
   };
@@ -53,7 +57,7 @@ export function adapterConfigJson(config: LoraConfig, baseModel: string): string
 export function adapterWeights(layout: LoraLayout, params: Float32Array): Uint8Array {
   checkAdapter(adapterWeightsFile, layout, params);
   const tensors = layout.tensors.map((t) => ({
-    name: loraTensorName(t),
+    name: layout.textPart ? loraTensorName(t).replace('.layers.', '.language_model.layers.') : loraTensorName(t),
     dtype: 'F32' as const,
     shape: [...t.shape],
     data: params.slice(t.offset, t.offset + t.shape[0] * t.shape[1]),
@@ -96,8 +100,17 @@ function targetModules(where: string, value: unknown, tensorNames: Iterable<stri
   throw broken(where, `target_modules is ${JSON.stringify(value)}`, `Known: ${moduleNames.join(', ')}.`);
 }
 
-/** `lora_A.default.weight` is how a tensor is called in memory; some files of 2023 were saved with that name. */
-const plainName = (name: string) => name.replace(/\.(lora_[AB])\.[^.]+\.weight$/, '.$1.weight');
+/**
+ * `lora_A.default.weight` is how a tensor is called in memory; some files of 2023 were saved with that name. In a model that
+ * also sees the layers are in `model.language_model`, before transformers 4.52 in `language_model.model`.
+ */
+const plainName = (name: string) =>
+  name
+    .replace(/\.(lora_[AB])\.[^.]+\.weight$/, '.$1.weight')
+    .replace(
+      /^base_model\.model\.(model\.language_model|language_model\.model)\.layers\./,
+      'base_model.model.model.layers.',
+    );
 
 /** What an adapter without tensors has to hear: issue 293 of tloen/alpaca-lora, where it happened to most. */
 export const emptyAdapterHint =

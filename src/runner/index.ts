@@ -30,6 +30,7 @@ export {
   type MemoryRow,
   type MemorySettings,
   type TrainingMemory,
+  trainedIn,
 } from './memoryPlan.ts';
 export { mergedWeights } from './mergedWeights.ts';
 export { alone, type TokenFamily, type TokenSequence } from './packInput.ts';

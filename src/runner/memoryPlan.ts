@@ -151,8 +151,16 @@ export interface TrainingMemory extends MemorySettings {
   heldOut?: readonly PackContent[];
 }
 
+/** What a run comes down to where `loadModel` refuses 8-bit products because of the architecture. */
+export function trainedIn(c: LlamaConfig, precision: Precision): Precision {
+  if (!c.postNorms) return precision;
+  return precision === 'int8' ? 'fp32' : precision === 'w4a8' ? 'int4' : precision;
+}
+
 /** Memory of a fine-tuning run. */
-export async function estimateTraining(config: LlamaConfig, settings: TrainingMemory): Promise<MemoryEstimate> {
+export async function estimateTraining(config: LlamaConfig, wanted: TrainingMemory): Promise<MemoryEstimate> {
+  const precision = trainedIn(config, wanted.precision);
+  const settings = { ...wanted, precision, oneCopy: precision === 'int8' && !!wanted.oneCopy };
   const { whole, aLayer } = await extrapolate(config, (c) => countTraining(c, settings));
   // The first layer keeps less: no gradient goes below it.
   const kept = (config.layers - 1) * aLayer;

@@ -64,7 +64,7 @@ export interface LoadOptions {
   packTokens?: number;
   /** Where converted weights are kept from one start to the next. */
   cache?: WeightCache;
-  /** false: the processor is not asked whether it can do int8; for plans. */
+  /** false: neither processor nor architecture are asked whether they can do int8; for plans. */
   probe?: boolean;
   /** Called with the fraction done. */
   onProgress?: (done: number) => void;
@@ -118,7 +118,7 @@ function converter(options: LoadOptions, basis: Basis, rotations: Readonly<Recor
 export async function loadModel(options: LoadOptions): Promise<ResidentModel> {
   const { runtime, config: c, weights, precision, training } = options;
   const basis = basisOf(precision, c, { training, oneCopy: options.oneCopy ?? false });
-  if (basis.storage !== 'float' && c.postNorms) {
+  if (basis.storage !== 'float' && c.postNorms && options.probe !== false) {
     // A norm between a matrix and the stream does not go with a stream that lives in another basis.
     throw new HuacayaError(
       'INT8_UNSUPPORTED',

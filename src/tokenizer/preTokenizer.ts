@@ -80,6 +80,29 @@ function cut(regex: RegExp, keep: Keep): Step {
 
 const isolated = (regex: RegExp) => cut(regex, { matches: true, gaps: true });
 
+/** Gemma's: a delimiter belongs to the piece before it, unless that is a delimiter too. */
+function mergedWithPrevious(regex: RegExp, matchesDelimit: boolean): Step {
+  return (text) => {
+    const pieces: string[] = [];
+    let open = false;
+    let end = 0;
+    const take = (piece: string, isMatch: boolean) => {
+      if (piece === '') return;
+      const delimits = isMatch === matchesDelimit;
+      if (delimits && open) pieces.push(pieces.pop() + piece);
+      else pieces.push(piece);
+      open = !delimits;
+    };
+    for (const { 0: match, index } of text.matchAll(regex)) {
+      take(text.slice(end, index), false);
+      take(match, true);
+      end = index + match.length;
+    }
+    take(text.slice(end), false);
+    return pieces;
+  };
+}
+
 function compileSplit(part: JsonPart): Step {
   if (!isObject(part.pattern)) throw unsupported('a pre-tokenizer of type Split has no pattern');
   const regex = compilePattern(part.pattern);
@@ -87,6 +110,7 @@ function compileSplit(part: JsonPart): Step {
   if (behavior === 'isolated') return isolated(regex);
   // Inverted: what does not match is the delimiter.
   if (behavior === 'removed') return cut(regex, { matches: part.invert === true, gaps: part.invert !== true });
+  if (behavior === 'mergedwithprevious') return mergedWithPrevious(regex, part.invert !== true);
   throw unsupported(`split behavior ${JSON.stringify(part.behavior)} is not known`);
 }
 

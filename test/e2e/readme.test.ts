@@ -16,7 +16,8 @@ it('the library example answers', () => {
   try {
     const code = example.replace('path/to/model.gguf', writeTinyModel(folder.path, tinyModel()));
     const call = ['--input-type=module', '-e', code];
-    expect(execFileSync(process.execPath, call, { cwd: root, encoding: 'utf8' }).length).toBeGreaterThan(1);
+    const env = { ...process.env, HUACAYA_CACHE: join(folder.path, 'cache') };
+    expect(execFileSync(process.execPath, call, { cwd: root, encoding: 'utf8', env }).length).toBeGreaterThan(1);
   } finally {
     folder.remove();
   }

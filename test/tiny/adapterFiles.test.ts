@@ -212,3 +212,38 @@ describe('opening refuses', () => {
     await refused(path, 'TRUNCATED', /adapter_model\.safetensors/);
   });
 });
+
+it('of a model that also sees has the names that PEFT looks for there, and is read with those of any version', async () => {
+  const text_config = { ...tinyConfigs.untied, model_type: 'gemma3_text' };
+  const seeing = configFromJson('config.json', { model_type: 'gemma3', text_config, vision_config: {} });
+  const layout = loraLayout(seeing, lora());
+  const params = randomParams(layout);
+  const path = place();
+  await saveAdapter(path, { layout, params, baseModel: 'tiny/seeing' });
+  const file = await openSafetensors(await openFile(join(path, 'adapter_model.safetensors')));
+  const tensors = await Promise.all(
+    [...file.tensors].map(async ([name, { shape }]) => ({
+      name,
+      shape: [...shape],
+      data: new Float32Array(await file.readFloat32(name)),
+    })),
+  );
+  await file.close();
+  // Gemma3ForConditionalGeneration: the part that sees has a q_proj too.
+  const { target_modules } = JSON.parse(readFileSync(join(path, 'adapter_config.json'), 'utf8'));
+  const pattern = new RegExp(`^(?:${target_modules})$`);
+  for (const { name } of tensors) {
+    expect(name).toMatch(/^base_model\.model\.model\.language_model\.layers\.\d+\./);
+    expect(name.replace(/^base_model\.model\.|\.lora_[AB]\.weight$/g, '')).toMatch(pattern);
+  }
+  expect('model.vision_tower.encoder.layers.0.self_attn.q_proj').not.toMatch(pattern);
+  for (const inside of ['model.language_model.', 'language_model.model.', 'model.']) {
+    const renamed = tensors.map((t) => ({
+      ...t,
+      dtype: 'F32' as const,
+      name: t.name.replace('model.language_model.', inside),
+    }));
+    writeFileSync(join(path, 'adapter_model.safetensors'), encodeSafetensors(renamed));
+    expect((await openAdapter(path, seeing)).params).toEqual(params);
+  }
+});

@@ -11,7 +11,7 @@ export function checkCommand(getOutput: () => Output): Command {
   const command = new Command('check')
     .description('training rows that an evaluation set holds too, or nearly')
     .requiredOption('--data-path <file>', 'training data: Alpaca JSON or JSON Lines')
-    .requiredOption('--against <file...>', 'evaluation sets: JSON, JSON Lines, or text with one question a line')
+    .requiredOption('--against <file...>', 'evaluation sets: a JSON list of rows, or JSON Lines')
     .option('--clean <file>', 'write the rows that are left');
   return command.exitOverride().action(async () => {
     const out = getOutput();

@@ -163,5 +163,7 @@ function parse(merged: Record<string, unknown>): Recipe {
   );
   if (issue.code === 'unrecognized_keys') throw usageError(`${name}: unknown key "${issue.keys[0]}"`);
   if (value === undefined) throw usageError(`${name} is missing`, 'Give it by flag, or set it in the recipe.');
-  throw usageError(`${name} is ${JSON.stringify(value)}: ${issue.message}`);
+  // What was written there may be a secret.
+  const secret = issue.path.at(-1) === 'api_key_env' || (typeof value === 'string' && /:\/\/[^/]*@/.test(value));
+  throw usageError(secret ? `${name}: ${issue.message}` : `${name} is ${JSON.stringify(value)}: ${issue.message}`);
 }

@@ -1,8 +1,6 @@
 // huacaya instruct answer, judge, evolve: what a teacher can do with tasks that are there.
-import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { usageError } from '../../base/index.ts';
-import { writeFileAtomic } from '../../base/node.ts';
 import {
   type Answered,
   answerTasks,
@@ -19,7 +17,7 @@ import {
 } from '../../selfinstruct/index.ts';
 import { createDedupe } from '../../selfinstruct/node.ts';
 import type { Output } from '../output.ts';
-import { addRefineFlags, numberFlag, type RefineFlags, type RefineWork, refine, say } from './refineSetup.ts';
+import { addRefineFlags, numberFlag, type RefineFlags, type RefineWork, refine, save, say } from './refineSetup.ts';
 
 const asJson = (rows: unknown) => pythonJson(rows, { indent: 4, ascii: false });
 const asLines = (rows: readonly unknown[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
@@ -51,19 +49,25 @@ export function answerCommand(getOutput: () => Output): Command {
       const least = numberFlag('min-score', flags.minScore, { fallback: 3, least: 1, most: 5 });
       const margin = numberFlag('margin', flags.margin, { fallback: 1, least: 1, most: 4 });
       if (n === 1 && flags.keep === 'pairs') throw usageError('--keep pairs needs several answers', 'Add --n 4.');
+      if (n === 1 && flags.minScore !== undefined) {
+        throw usageError('--min-score needs several answers: one alone is not judged', 'Add --n 4, or use judge.');
+      }
       const answered = await answers(w, w.tasks, flags, n);
       if (n === 1 || flags.keep === 'all') return writeAll(w, answered);
-      const marks = await marksOf(w, answered);
+      const marks = await marksOf(w, answered, flags.keep === 'pairs');
+      const unread = marks.filter((all) => all.every(({ score }) => score === undefined)).length;
+      const left = (why: string, kept: number) => ({
+        [why]: answered.length - kept - unread,
+        'without a mark': unread,
+      });
       if (flags.keep === 'best') {
         const rows = answered.flatMap((task, i) => bestAnswer(task, marks[i]!, least) ?? []);
-        const path = join(w.folder, 'alpaca_data.json');
-        await writeFileAtomic(path, asJson(rows));
-        return say(w, path, rows.length, { 'without an answer of that score': answered.length - rows.length });
+        const path = await save(w, 'alpaca_data.json', asJson(rows));
+        return say(w, path, rows.length, left('without an answer of that score', rows.length));
       }
       const pairs = answered.flatMap((task, i) => preferencePair(task, marks[i]!, margin) ?? []);
-      const path = join(w.folder, 'preferences.jsonl');
-      await writeFileAtomic(path, asLines(pairs));
-      say(w, path, pairs.length, { 'without two answers so far apart': answered.length - pairs.length });
+      const path = await save(w, 'preferences.jsonl', asLines(pairs));
+      say(w, path, pairs.length, left('without two answers so far apart', pairs.length));
     }),
   );
 }
@@ -90,19 +94,20 @@ async function writeAll(w: RefineWork, answered: readonly Answered[]): Promise<v
       return why ? [] : [{ instruction, input, output: text }];
     }),
   );
-  const path = join(w.folder, 'alpaca_data.json');
-  await writeFileAtomic(path, asJson(rows));
+  const path = await save(w, 'alpaca_data.json', asJson(rows));
   say(w, path, rows.length, dropped);
 }
 
-async function marksOf(w: RefineWork, answered: readonly Answered[]): Promise<Mark[][]> {
+/** Marks of all answers; what can never be taken is not judged, for that costs. @param cutToo as the bad one of a pair. */
+async function marksOf(w: RefineWork, answered: readonly Answered[], cutToo: boolean): Promise<Mark[][]> {
+  const usable = ({ text, cut }: Answered['answers'][number]) => text !== '' && (cutToo || !cut);
   const flat = answered.flatMap(({ instruction, input, answers: all }) =>
-    all.map(({ text }) => ({ instruction, input, output: text })),
+    all.filter(usable).map(({ text }) => ({ instruction, input, output: text })),
   );
   const marks = await judgeTasks(w.teacher, flat, w.prompts, w.ask('marks'));
-  // Every task has as many answers as the others.
-  const n = flat.length / Math.max(1, answered.length);
-  return answered.map((_, i) => marks.slice(i * n, (i + 1) * n));
+  let next = 0;
+  const none: Mark = { score: undefined, text: '' };
+  return answered.map(({ answers: all }) => all.map((answer) => (usable(answer) ? marks[next++] : undefined) ?? none));
 }
 
 export function judgeCommand(getOutput: () => Output): Command {
@@ -115,10 +120,9 @@ export function judgeCommand(getOutput: () => Output): Command {
       const least = numberFlag('min-score', given, { fallback: 4, least: 1, most: 5 });
       const marks = await judgeTasks(w.teacher, w.tasks, w.prompts, w.ask('marks'));
       const scored = marks.map(({ score, text }, i) => ({ ...w.tasks[i]!, score: score ?? null, reason: text }));
-      await writeFileAtomic(join(w.folder, 'scores.jsonl'), asLines(scored));
+      await save(w, 'scores.jsonl', asLines(scored));
       const rows = w.tasks.filter((_, i) => (marks[i]?.score ?? 0) >= least);
-      const path = join(w.folder, 'alpaca_data.json');
-      await writeFileAtomic(path, asJson(rows));
+      const path = await save(w, 'alpaca_data.json', asJson(rows));
       const unread = marks.filter(({ score }) => score === undefined).length;
       say(w, path, rows.length, { [`below ${least}`]: marks.length - rows.length - unread, 'without a mark': unread });
     }),
@@ -139,7 +143,8 @@ export function evolveCommand(getOutput: () => Output): Command {
       const direction = flags.direction as Direction;
       const dedupe = createDedupe(recipe, set);
       try {
-        for (const { instruction } of w.tasks) dedupe.add(instruction);
+        // A harder task keeps most words of the one that it was made from.
+        if (direction === 'broader') for (const { instruction } of w.tasks) dedupe.add(instruction);
         const filter = createFilter({ ...languageFilters(set), wholeTask: false });
         const settings = {
           ...w.ask('new tasks'),
@@ -150,6 +155,7 @@ export function evolveCommand(getOutput: () => Output): Command {
           dedupe,
         };
         const { tasks, rejected } = await evolveTasks(w.teacher, w.tasks, settings);
+        w.signal.throwIfAborted();
         w.out.say(`new       ${tasks.length} tasks${dropNote(rejected)}`);
         await writeAll(w, await answers(w, tasks, flags, 1));
       } finally {

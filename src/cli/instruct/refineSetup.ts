@@ -1,10 +1,10 @@
 // What `instruct answer`, `judge` and `evolve` share: tasks, a teacher with its journal, prompts, progress.
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { usageError } from '../../base/index.ts';
-import { fileError } from '../../base/node.ts';
+import { fileError, writeFileAtomic } from '../../base/node.ts';
 import { readRecords } from '../../data/node.ts';
 import type {
   AskOptions,
@@ -15,7 +15,7 @@ import type {
   Task,
   Teacher,
 } from '../../selfinstruct/index.ts';
-import { loadPromptSet, loadRefinePrompts } from '../../selfinstruct/node.ts';
+import { isRun, loadPromptSet, loadRefinePrompts } from '../../selfinstruct/node.ts';
 import { interruptible } from '../interruptible.ts';
 import type { Output } from '../output.ts';
 import { packageFolders, type RecipeFlags, resolveRecipe } from './recipe.ts';
@@ -37,6 +37,8 @@ export interface RefineWork {
   set: PromptSet;
   teacher: Teacher;
   folder: string;
+  /** Ctrl-C. */
+  signal: AbortSignal;
   /** For every question to the teacher; `what` is shown. */
   ask(what: string): AskOptions;
 }
@@ -64,6 +66,7 @@ export async function refine(
   const flags = command.optsWithGlobals<RefineFlags>();
   const { out: folder, dataPath } = flags;
   if (folder === undefined) throw usageError('--out is missing', 'Name a folder for the results and the journal.');
+  checkFolder(folder, dataPath!);
   const recipe = await resolveRecipe(folder, flags);
   const prompts = await loadRefinePrompts(flags.refinePrompts ?? join(templates, recipe.language));
   const set = await loadPromptSet(recipe.templates ?? join(packageFolders.prompts, recipe.language));
@@ -78,15 +81,38 @@ export async function refine(
     });
     const ask = (what: string): AskOptions => ({
       signal,
+      // No prompt depends on an earlier answer: as many as the endpoints take.
+      lookahead: Math.max(
+        16,
+        recipe.endpoints.reduce((sum, { concurrency }) => sum + concurrency, 0),
+      ),
       onAnswer: (done, total) => out.progress(`${what}  ${done} of ${total}`, done === total),
     });
     try {
-      await work({ out, recipe, tasks, prompts, set, teacher, folder, ask }, flags);
+      await work({ out, recipe, tasks, prompts, set, teacher, folder, signal, ask }, flags);
       signal.throwIfAborted();
     } finally {
       await teacher.close();
     }
   });
+}
+
+/** Results must not go over the data that they come from, which has been paid for too. */
+function checkFolder(folder: string, dataPath: string): void {
+  const over = resolve(dirname(dataPath)) === resolve(folder) ? dataPath : undefined;
+  if (!isRun(folder) && over === undefined) return;
+  throw usageError(
+    over === undefined ? `${folder}: holds a run, whose data would be overwritten` : `${over}: lies in --out itself`,
+    'Choose another folder for the results.',
+  );
+}
+
+/** Writes a result, unless Ctrl-C came: what is there by then is a part only. @returns its path. */
+export async function save({ folder, signal }: RefineWork, name: string, text: string): Promise<string> {
+  signal.throwIfAborted();
+  const path = join(folder, name);
+  await writeFileAtomic(path, text);
+  return path;
 }
 
 async function tasksOf(path: string, limit: string | undefined, questionsOnly: boolean): Promise<Task[]> {

@@ -4,7 +4,7 @@ import { type Architecture, requireActivation, slidingWindow } from './traits.ts
 export const qwen2: Architecture = {
   name: 'qwen2',
   modelType: 'qwen2',
-  defaults: { max_position_embeddings: 32768, max_window_layers: 28 },
+  defaults: { max_position_embeddings: 32768, max_window_layers: 28, sliding_window: 4096 },
   traits(c, of) {
     requireActivation(c, ['silu'], of);
     const first = Number(c.max_window_layers);

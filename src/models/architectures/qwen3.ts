@@ -4,7 +4,7 @@ import { type Architecture, requireActivation, slidingWindow } from './traits.ts
 export const qwen3: Architecture = {
   name: 'qwen3',
   modelType: 'qwen3',
-  defaults: { head_dim: 128, max_position_embeddings: 32768, max_window_layers: 28 },
+  defaults: { head_dim: 128, max_position_embeddings: 32768, max_window_layers: 28, sliding_window: 4096 },
   traits(c, of) {
     requireActivation(c, ['silu'], of);
     const first = Number(c.max_window_layers);

@@ -105,6 +105,12 @@ export async function readInputs(folder: string, recipe: Recipe, from: PackageFo
   }
   // A folder that one of the original scripts was run in is gone on with.
   const here = existsSync(join(folder, stateFile(recipe.pipeline))) ? folder : undefined;
+  if (here === undefined && existsSync(join(folder, 'alpaca_data.json'))) {
+    throw usageError(
+      `${folder}: holds an alpaca_data.json that is not of a run`,
+      'Choose another --out: it would be lost.',
+    );
+  }
   const earlierPath = recipe.continue_from ?? here;
   return {
     path: folder,

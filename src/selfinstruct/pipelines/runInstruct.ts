@@ -1,5 +1,5 @@
 // One run from start to end: inputs, teacher, pipeline, files.
-import { rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HuacayaError } from '../../base/index.ts';
 import { writeFileAtomic } from '../../base/node.ts';
@@ -118,8 +118,11 @@ async function work(
   }
 }
 
+const countedFile = /^(?:gpt3_finetuning_data|sampled_generated_instances)_\d+\.jsonl$/;
+
 async function writeResults(folder: string, { files }: Results): Promise<void> {
-  // Names in it hold a count: an older one would stay beside the new.
-  await rm(join(folder, 'finetuning'), { recursive: true, force: true });
+  // Names in it hold a count: an older one would stay beside the new. What else is there is not ours.
+  const older = await readdir(join(folder, 'finetuning')).catch(() => []);
+  for (const name of older.filter((name) => countedFile.test(name))) await rm(join(folder, 'finetuning', name));
   for (const [name, text] of files) await writeFileAtomic(join(folder, name), text);
 }

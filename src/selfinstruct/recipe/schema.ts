@@ -9,8 +9,18 @@ const trueOrFalse = [z.boolean(), z.enum(['true', 'false']).transform((s) => s =
 const flag = z.union(trueOrFalse, { error: 'write true or false' });
 const autoOrFlag = z.union([z.literal('auto'), ...trueOrFalse], { error: 'write auto, true or false' });
 
+/** Secrets have no place in it: it stands in recipe.yaml and in messages, and fetch does not take them. */
+function isPlainUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { username, password } = new URL(text);
+  return username === '' && password === '';
+}
+
 const endpointSchema = z.strictObject({
-  base_url: z.string().regex(/^https?:\/\//, 'write a URL such as https://api.openai.com/v1'),
+  base_url: z
+    .string()
+    .regex(/^https?:\/\//, 'write a URL such as https://api.openai.com/v1')
+    .refine(isPlainUrl, 'write a URL such as https://api.openai.com/v1, without a name and password'),
   model: z.string().min(1),
   api: z.enum(['chat', 'completions']).default('chat'),
   /** Share of the requests, beside the other endpoints. */

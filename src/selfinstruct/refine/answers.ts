@@ -5,7 +5,7 @@ import { type AskOptions, askAll } from './askAll.ts';
 
 export interface Answer {
   text: string;
-  /** Stopped at the limit of tokens: the end is missing. */
+  /** Stopped at the limit of tokens, or by the provider's filter: the end is missing. */
   cut: boolean;
 }
 
@@ -59,7 +59,7 @@ export async function answerTasks(
     input,
     answers: replies.slice(i * n, (i + 1) * n).map(({ text, finishReason }) => ({
       text: text.trim(),
-      cut: finishReason === 'length',
+      cut: finishReason !== 'stop',
     })),
   }));
 }

@@ -23,7 +23,7 @@ export interface EvolveOptions extends AskOptions {
   /** Of the prompt set. */
   refusals: readonly string[];
   filter: Filter;
-  /** Holds what there is already; takes what is new. */
+  /** Holds what a new task may not be near to, and takes what is new. Not the tasks themselves with `deeper`: it resembles them. */
   dedupe: Dedupe;
 }
 
@@ -41,15 +41,17 @@ export async function evolveTasks(
     }),
   );
   const evolved: Evolved = { tasks: [], rejected: {} };
-  for (const { text, finishReason } of await askAll(teacher, requests, ask)) {
+  for (const [i, { text, finishReason }] of (await askAll(teacher, requests, ask)).entries()) {
     const instruction = withoutLabel(text);
     const reason =
-      finishReason === 'length'
+      finishReason !== 'stop'
         ? 'truncated'
         : isRefusal(instruction, refusals)
           ? 'refusal'
           : (filter({ instruction, input: '', output: '' }) ??
-            ((await dedupe.check(instruction)).duplicate ? 'duplicate' : undefined));
+            (instruction === taskPrompt(tasks[i]!) || (await dedupe.check(instruction)).duplicate
+              ? 'duplicate'
+              : undefined));
     if (reason) {
       evolved.rejected[reason] = (evolved.rejected[reason] ?? 0) + 1;
       continue;
@@ -66,5 +68,5 @@ function withoutLabel(text: string): string {
     .trim()
     .replace(/^(?:[#*]*\s*)?(?:(?:new|rewritten) )?(?:task|prompt|instruction)\s*[:：]\**\s*/i, '');
   const plain = bare.replace(/^新?(?:的)?任务\s*[:：]\s*/, '');
-  return /^(["“'])[\s\S]*["”']$/.test(plain) ? plain.slice(1, -1).trim() : plain;
+  return /^(["“'])[^"“”]*["”']$/.test(plain) ? plain.slice(1, -1).trim() : plain;
 }

@@ -66,6 +66,16 @@ describe('recipes', () => {
     );
   });
 
+  it.each([
+    { model: 'm', apiKeyEnv: 'sk-abc-123' },
+    { model: 'm', baseUrl: 'http://user:sk-abc-123@h/v1' },
+    { model: 'm', baseUrl: 'http://' },
+  ])('refuses %o, and repeats no secret', async (flags) => {
+    const error = await resolve(flags).catch((e) => e);
+    expect(error).toMatchObject({ code: 'USAGE', message: expect.stringMatching(/^endpoints\.0\.\w+.*: write /) });
+    expect(error.message).not.toContain('abc-123');
+  });
+
   it('lets a started run change its number, endpoints and budget only', async () => {
     mkdirSync(run());
     writeFileSync(join(run(), 'recipe.yaml'), stringify(await resolve({ model: 'm', language: 'zh' })));

@@ -114,6 +114,10 @@ describe('a download that works', () => {
     expect(file.isFile()).toBe(true);
     expect(file.nlink).toBe(kind === 'copies' ? 1 : 2);
     expect(await hashOf(join(path, 'model.safetensors'))).toBe(sha256(weights));
+    // Again, and nothing is left lying about: a rename onto another name of the same file does nothing.
+    const before = await readdir(path);
+    await pull({ links: { symlink: refuse, link: kind === 'copies' ? refuse : link, copyFile } });
+    expect(await readdir(path)).toEqual(before);
   });
 
   it('names the ref after the revision that was asked for, and none for a commit', async () => {
@@ -410,6 +414,25 @@ describe('access', () => {
       });
     }
     await nothingPublished();
+  });
+
+  it('says the same where another host answers in the place of the hub', async () => {
+    const { createServer } = await import('node:http');
+    hub.switches.missing = true;
+    const front = createServer((req, res) => void res.writeHead(308, { location: hub.endpoint + req.url }).end());
+    await new Promise<void>((resolve) => front.listen(0, '127.0.0.1', resolve));
+    const endpoint = `http://127.0.0.1:${(front.address() as { port: number }).port}`;
+    try {
+      // The token was not shown to the other host, so nothing is known about its rights.
+      for (const token of ['hf_x', undefined]) {
+        const wish = { endpoint, ...(token ? { token } : {}) };
+        await expect(pull(wish)).rejects.toMatchObject({ code: 'HUB_NOT_FOUND' });
+      }
+      expect(hub.requests).toHaveLength(2);
+    } finally {
+      front.closeAllConnections();
+      front.close();
+    }
   });
 
   it('refuses names of repositories and revisions that could leave the cache', async () => {

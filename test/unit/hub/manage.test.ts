@@ -5,6 +5,8 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { publishSnapshot } from '../../../src/hub/hubLayout.ts';
 import { listModels, pruneHub, removeModel, repairModel, resolveModel, verifyModel } from '../../../src/hub/index.ts';
+import { withLock } from '../../../src/hub/lock.ts';
+import { pullLockPath } from '../../../src/hub/pullOptions.ts';
 import { treeOf } from '../../helpers/runCli.ts';
 import { pythonCache } from './pythonCache.ts';
 import { gitSha1, sha256 } from './testHub.ts';
@@ -133,6 +135,18 @@ describe('removeModel', () => {
     await expect(removeModel(`${REPO}@v1`, where())).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
   });
 
+  it('takes nothing from under a pull that is running, and no path', async () => {
+    await commit(A, MODEL);
+    await withLock(pullLockPath(join(folder, 'own'), REPO), async () => {
+      for (const name of [REPO, `${REPO}@main`]) {
+        await expect(removeModel(name, where())).rejects.toMatchObject({ code: 'MODEL_IN_USE' });
+      }
+    });
+    await expect(removeModel(repoDir(), where())).rejects.toMatchObject({ code: 'USAGE' });
+    expect(await blobs()).toHaveLength(3);
+    expect((await removeModel(REPO, where())).removed).toEqual([repoDir()]);
+  });
+
   it('takes a revision by its commit, and everything by its name', async () => {
     await two();
     await removeModel(`${REPO}@${B}`, where());
@@ -203,6 +217,23 @@ describe('pruneHub', () => {
     expect(await readdir(join(folder, 'own', 'models', 'tiny'))).toEqual(['m.gguf']);
   });
 
+  it('touches nothing of a pull that is running, however short the time', async () => {
+    await commit(A, MODEL);
+    const other = join(folder, 'own', 'locks', 'org--other.lock');
+    const partly = join(folder, 'own', 'tmp', 'pip-tiny', 'x.whl');
+    const early = join(repoDir(), 'blobs', 'e'.repeat(64));
+    await mkdir(dirname(partly), { recursive: true });
+    await mkdir(dirname(other), { recursive: true });
+    await writeFile(early, 'finished, not published yet');
+    await writeFile(partly, 'half');
+    await writeFile(other, '{}');
+    await ageAll(8);
+    await withLock(pullLockPath(join(folder, 'own'), REPO), async () => {
+      expect((await prune({ days: -1 })).map(({ path }) => path)).toEqual([other]);
+    });
+    expect((await prune({ days: -1 })).map(({ path }) => path)).toEqual([early, partly]);
+  });
+
   it('keeps a part and its journal together', async () => {
     await commit(A, MODEL);
     const stem = join(repoDir(), 'blobs', `${'f'.repeat(64)}.huacaya`);
@@ -228,9 +259,14 @@ describe('pruneHub', () => {
     const part = `${'f'.repeat(64)}.huacaya.incomplete`;
     await writeFile(join(repoDir(), 'blobs', part), 'half');
     await mkdir(join(folder, 'hub', '.locks', 'models--org--tiny'), { recursive: true });
-    await writeFile(join(folder, 'hub', '.locks', 'models--org--tiny', `${'f'.repeat(64)}.huacaya.lock`), '{}');
+    const lock = join(folder, 'hub', '.locks', 'models--org--tiny', `${'f'.repeat(64)}.huacaya.lock`);
+    await writeFile(lock, '{}');
     await ageAll(100);
+    await age(lock, 0);
     expect(await prune()).toEqual([]);
+    // A process that was killed leaves its lock, and that keeps nothing.
+    await age(lock, 100);
+    expect(await prune()).toMatchObject([{ path: join(repoDir(), 'blobs', part) }]);
   });
 });
 

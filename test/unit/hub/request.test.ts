@@ -110,6 +110,20 @@ describe('a proxy', () => {
     expect(proxyFor(new URL(url), undefined)).toBeUndefined();
   });
 
+  it('is named when it does not answer, without its password', async () => {
+    const proxy = { http: 'http://me:secret@127.0.0.1:9', https: 'http://me:secret@127.0.0.1:9' };
+    for (const scheme of ['http', 'https']) {
+      const error = await request(`${scheme}://hub.test/x`, { proxy }).catch((e) => e);
+      expect(error).toMatchObject({
+        code: 'HUB_UNREACHABLE',
+        message: expect.stringMatching(
+          /hub\.test could not be reached \(through the proxy 127\.0\.0\.1:9: .*ECONNREFUSED/,
+        ),
+      });
+      expect(error.message).not.toContain('secret');
+    }
+  });
+
   it('may be a SOCKS proxy that looks names up itself', () => {
     expect(proxyFor(new URL('https://a/'), { https: 'socks5h://p:1080' })).toBe('socks5://p:1080');
   });

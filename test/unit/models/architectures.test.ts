@@ -53,6 +53,19 @@ describe('config.json', () => {
     });
   });
 
+  it('that says null for a cap or a window has none, and one that says nothing what the class assumes', () => {
+    const none = { attn_logit_softcapping: null, final_logit_softcapping: null, sliding_window: null };
+    const gemma2 = { model_type: 'gemma2', ...sizes };
+    expect(read(gemma2)).toMatchObject({ attentionSoftcap: 50, logitSoftcap: 30, slidingWindow: { size: 4096 } });
+    const bare = read({ ...gemma2, ...none });
+    expect([bare.attentionSoftcap, bare.logitSoftcap, bare.slidingWindow]).toEqual([undefined, undefined, undefined]);
+    const qwen = { model_type: 'qwen2', use_sliding_window: true, max_window_layers: 4 };
+    expect(read(qwen).slidingWindow?.size).toBe(4096);
+    expect(read({ ...qwen, sliding_window: null }).slidingWindow).toBeUndefined();
+    expect(read({ model_type: 'mistral' }).slidingWindow?.size).toBe(4096);
+    expect(read({ model_type: 'mistral', sliding_window: null }).slidingWindow).toBeUndefined();
+  });
+
   it.each([
     [{ model_type: 'qwen3_moe' }, /model_type is "qwen3_moe"/],
     [{ model_type: 'phi3', partial_rotary_factor: 0.75 }, /partial_rotary_factor is 0\.75/],
@@ -60,6 +73,7 @@ describe('config.json', () => {
     [{ model_type: 'mistral', hidden_act: 'relu' }, /relu/],
     [{ model_type: 'mistral', sliding_window: -1 }, /sliding_window/],
     [{ model_type: 'gemma2', attn_logit_softcapping: 'x' }, /attn_logit_softcapping/],
+    [{ model_type: 'gemma3_text', use_bidirectional_attention: true }, /use_bidirectional_attention is not supported/],
     [{ model_type: 'gemma3_text', rope_local_base_freq: 0 }, /rope_local_base_freq/],
     [
       {

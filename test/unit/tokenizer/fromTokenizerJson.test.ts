@@ -177,6 +177,20 @@ test('Split can remove what it matches, or all else', () => {
   expect(run({ type: 'Split', pattern: { String: '-' }, behavior: 'Isolated', invert: false })).toBe('the-12-world');
 });
 
+test("Split can leave a delimiter with the piece before it, as in Gemma's files", () => {
+  const tokens = ['a', 'b', '-', '-b', '--', 'a-'];
+  const model = { type: 'BPE', vocab: Object.fromEntries(tokens.map((t, i) => [t, i])), merges: ['- b', '- -', 'a -'] };
+  const run = (text: string, invert: boolean) => {
+    const pre_tokenizer = { type: 'Split', pattern: { String: '-' }, behavior: 'MergedWithPrevious', invert };
+    const tokenizer = fromTokenizerJson({ ...bytes, added_tokens: [], model, normalizer: null, pre_tokenizer });
+    return tokenizer.encode(text).map((id) => tokenizer.tokenText(id));
+  };
+  // What Python's tokenizers cuts these into, a token each.
+  expect(run('a-b', false)).toEqual(['a-', 'b']);
+  expect(run('-a--b', false)).toEqual(['-', 'a-', '-', 'b']);
+  expect(run('a--b', true)).toEqual(['a', '-', '-b']);
+});
+
 test('names like __proto__ are tokens like any other', () => {
   const vocab = JSON.parse('{"__proto__": 0, "constructor": 1, "_": 2, "p": 3}');
   const tokenizer = fromTokenizerJson({ ...bytes, added_tokens: [], model: { type: 'BPE', vocab, merges: [] } });

@@ -1,5 +1,5 @@
 // Runs in folders, with the real teacher room against a teacher on loopback.
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -102,5 +102,16 @@ describe('a run', () => {
       summary: { complete: true },
       missing: [],
     });
+  });
+
+  it('takes nothing away that is not its own, and does not write over data that is there', async () => {
+    mkdirSync(join(folder, 'mine', 'finetuning'), { recursive: true });
+    writeFileSync(join(folder, 'mine', 'finetuning', 'weights.bin'), 'x');
+    await run('mine', { num: 20 });
+    expect(existsSync(join(folder, 'mine', 'finetuning', 'weights.bin'))).toBe(true);
+    mkdirSync(join(folder, 'data'));
+    writeFileSync(join(folder, 'data', 'alpaca_data.json'), '[]');
+    await expect(run('data', { num: 20 })).rejects.toMatchObject({ code: 'USAGE' });
+    expect(json('data/alpaca_data.json')).toEqual([]);
   });
 });

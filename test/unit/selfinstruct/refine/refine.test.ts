@@ -29,7 +29,7 @@ function teacher(answer: (request: TeacherRequest, text: string) => string) {
       asked.push(request);
       const said = request.prompt as readonly TeacherMessage[];
       const text = answer(request, said.at(-1)!.content);
-      const finishReason = text.endsWith('…') ? 'length' : 'stop';
+      const finishReason = text.endsWith('…') ? 'length' : text.endsWith('■') ? 'content_filter' : 'stop';
       // Later requests are quicker: the order must come from somewhere else.
       await new Promise((done) => setTimeout(done, Math.max(0, 8 - asked.length)));
       return {
@@ -64,6 +64,11 @@ describe('answers', () => {
     ]);
     expect(answered[1]!.answers[1]!.text).toBe('answer/1/1: Name a colour.');
     expect(asked[0]).toMatchObject({ sampling: { temperature: 0.7 }, prompt: [{ role: 'system' }, { role: 'user' }] });
+  });
+
+  it.each(['Half a…', 'Held back ■'])('that were ended by force are not whole: %s', async (said) => {
+    const { teacher: t } = teacher(() => said);
+    expect((await answerTasks(t, tasks))[0]!.answers).toEqual([{ text: said, cut: true }]);
   });
 
   it('stop at the signal with whole tasks only', async () => {
@@ -144,14 +149,25 @@ describe('new tasks', () => {
       "I'm sorry, but no.",
       'Add three numbers.',
       'Half a…',
+      'Held back ■',
       'x',
+      '"To be" and "not to be"',
     ];
     const { teacher: t } = teacher(({ id }) => said[Number(id.split('/')[1])]!);
     const filter = ({ instruction }: { instruction: string }) => (instruction.length < 3 ? 'too_short' : undefined);
     const many = said.map(() => tasks[0]!);
     const made = await evolveTasks(t, many, { direction: 'deeper', prompts, refusals: ["i'm sorry"], filter, dedupe });
-    expect(made.tasks).toEqual([{ instruction: 'Add three numbers.', input: '' }]);
-    expect(made.rejected).toEqual({ duplicate: 2, refusal: 1, truncated: 1, too_short: 1 });
+    expect(made.tasks.map(({ instruction }) => instruction)).toEqual(['Add three numbers.', '"To be" and "not to be"']);
+    expect(made.rejected).toEqual({ duplicate: 2, refusal: 1, truncated: 2, too_short: 1 });
+  });
+
+  it('may be near to the task that they were made from, but not the same', async () => {
+    const said = ['Add the numbers and name the largest.', 'Name a colour.'];
+    const { teacher: t } = teacher(({ id }) => said[Number(id.split('/')[1])]!);
+    const none: Dedupe = { ...dedupe, size: 0, check: async () => ({ duplicate: false, nearest: [] }), add: () => {} };
+    const settings = { direction: 'deeper', prompts, refusals: [], filter: () => undefined, dedupe: none } as const;
+    const made = await evolveTasks(t, tasks, settings);
+    expect(made).toEqual({ tasks: [{ instruction: said[0], input: '' }], rejected: { duplicate: 1 } });
   });
 });
 
