@@ -10,7 +10,7 @@ import type { HubFile } from './hubFiles.ts';
 import { BusyError } from './hubStatus.ts';
 import type { MirrorWalk } from './mirrors.ts';
 import { isTransient } from './networkErrors.ts';
-import { Patience, pause } from './patience.ts';
+import { Patience, pause, seconds } from './patience.ts';
 import type { RequestOptions } from './request.ts';
 import type { Slots } from './slots.ts';
 
@@ -211,8 +211,4 @@ export class BlobTransfer {
   #requestOptions() {
     return { ...this.#options, signal: this.#signal };
   }
-}
-
-function seconds(ms: number): string {
-  return ms < 950 ? `${Math.round(ms)} ms` : `${Math.round(ms / 100) / 10} s`;
 }

@@ -1,9 +1,9 @@
 // Asks the hub, or the first of its mirrors that answers, which files a repository has.
-import { setTimeout as sleep } from 'node:timers/promises';
 import { HuacayaError } from '../base/index.ts';
 import type { OnEvent } from './events.ts';
 import { type HubListing, parseListing, parseTreePage } from './hubFiles.ts';
 import { statusError } from './hubStatus.ts';
+import { Patience, pause, seconds } from './patience.ts';
 import type { RepoType } from './plan.ts';
 import { checkEndpoint, isTransient, type NetworkOptions, readJson, request } from './request.ts';
 
@@ -113,7 +113,9 @@ interface Got {
 async function get(url: string, what: string, options: ListOptions): Promise<Got> {
   const { repo, repoType, token, signal, onEvent, connectTimeoutMs = 20_000 } = options;
   const delays = options.firstDelaysMs ?? options.delaysMs ?? DELAYS_MS;
-  for (let failures = 0; ; failures++) {
+  const patience = new Patience(delays);
+  for (;;) {
+    const startedAt = Date.now();
     try {
       const answer = await request(url, { ...options, headersMs: connectTimeoutMs });
       if (answer.status === 200) return { json: await readJson(answer, repo), link: answer.headers.get('link') };
@@ -122,10 +124,10 @@ async function get(url: string, what: string, options: ListOptions): Promise<Got
       const seen = token !== undefined && !answer.elsewhere;
       throw statusError({ ...answer, elsewhere: false }, pageOf(repo, repoType), what, seen);
     } catch (error) {
-      const wait = delays[failures];
-      if (!isTransient(error) || wait === undefined) throw error;
-      onEvent?.({ type: 'note', message: `${(error as Error).message}; trying again in ${wait / 1000} s` });
-      await sleep(wait, undefined, signal ? { signal } : {});
+      if (!isTransient(error)) throw error;
+      const { waitMs } = patience.failed(error, startedAt);
+      onEvent?.({ type: 'note', message: `${(error as Error).message}; trying again in ${seconds(waitMs)}` });
+      await pause(waitMs, signal);
     }
   }
 }

@@ -50,7 +50,7 @@ export class Patience {
       );
     }
     // Clients that failed together must not come back together.
-    const waitMs = Math.max(delay * (0.75 + 0.5 * this.#random()), asked ?? 0);
+    const waitMs = Math.ceil(Math.max(delay * (0.75 + 0.5 * this.#random()), asked ?? 0));
     this.#resumeAt = now + waitMs;
     return { waitMs, first: true };
   }
@@ -62,4 +62,9 @@ export async function pause(ms: number, signal: AbortSignal | undefined): Promis
   await sleep(ms, undefined, signal ? { signal } : {}).catch((error) => {
     throw signal?.aborted ? signal.reason : error;
   });
+}
+
+/** A wait in words. */
+export function seconds(ms: number): string {
+  return ms < 950 ? `${Math.round(ms)} ms` : `${Math.round(ms / 100) / 10} s`;
 }

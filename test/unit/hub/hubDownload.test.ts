@@ -54,6 +54,21 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
+describe('a hub that asks for patience before it gives its list', () => {
+  const busy = (wait: string) => ({ path: '/api/', times: 1, status: 429, headers: { 'retry-after': wait } });
+
+  it('gets it', async () => {
+    hub.switches.fail = busy('1');
+    await pull();
+    expect(notes()[0]).toMatch(/trying again in 1 s/);
+  });
+
+  it('is not waited for when it asks for an hour', async () => {
+    hub.switches.fail = busy('3600');
+    await expect(pull()).rejects.toThrow('it asks to wait 60 minutes');
+  });
+});
+
 describe('a download that works', () => {
   it('leaves the layout that Python reads, with the wanted files only', async () => {
     const { path, sha } = await pull();
