@@ -21,8 +21,8 @@ export interface HubListing {
   files: Map<string, HubFile>;
 }
 
-/** What a LLaMA-family model or an adapter consists of; all at the top of the repository. */
-export const DEFAULT_FILES: readonly string[] = [
+/** What a model or an adapter has beside its weights, at the top of the repository. */
+export const COMPANIONS: readonly string[] = [
   'config.json',
   'generation_config.json',
   'tokenizer.json',
@@ -31,12 +31,13 @@ export const DEFAULT_FILES: readonly string[] = [
   'special_tokens_map.json',
   'added_tokens.json',
   'chat_template.jinja',
-  'model.safetensors.index.json',
   'adapter_config.json',
   'LICENSE*',
   'README.md',
-  '*.safetensors',
 ];
+
+/** What a LLaMA-family model or an adapter consists of; all at the top of the repository. */
+export const DEFAULT_FILES: readonly string[] = [...COMPANIONS, 'model.safetensors.index.json', '*.safetensors'];
 
 /** @throws HuacayaError USAGE when `repo` is not `org/name` with the letters that the hub allows. */
 export function checkRepo(repo: string): void {

@@ -1,7 +1,7 @@
 // What a pull would fetch of a repository, and what not and why: made from the list of files, before any byte is fetched.
 import { HuacayaError } from '../base/index.ts';
 import { matcher } from './fnmatch.ts';
-import type { HubFile, HubListing } from './hubFiles.ts';
+import { COMPANIONS, type HubFile, type HubListing } from './hubFiles.ts';
 import { chooseWeights, type WeightKind } from './weightChoice.ts';
 
 export type RepoType = 'model' | 'dataset';
@@ -32,21 +32,7 @@ export interface FilePlan {
   skipped: SkippedFile[];
 }
 
-/** What a model or an adapter has beside its weights, at the top of the repository. */
-const COMPANIONS = [
-  'config.json',
-  'generation_config.json',
-  'tokenizer.json',
-  'tokenizer.model',
-  'tokenizer_config.json',
-  'special_tokens_map.json',
-  'added_tokens.json',
-  'chat_template.jinja',
-  'adapter_config.json',
-  'LICENSE*',
-  'USE_POLICY*',
-  'README.md',
-];
+const BESIDE = [...COMPANIONS, 'USE_POLICY*'];
 /** Only where there is no better tokenizer. */
 const OLD_TOKENIZER = ['vocab.json', 'merges.txt'];
 /** A GGUF file carries configuration and tokenizer itself. */
@@ -75,7 +61,7 @@ export function planFiles(repo: string, listing: HubListing, options: PlanOption
     const weights = chooseWeights(repo, names);
     kind = weights.kind;
     const hasTokenizer = names.includes('tokenizer.json') || names.includes('tokenizer.model');
-    const beside = topMatcher(kind === 'gguf' ? ABOUT : hasTokenizer ? COMPANIONS : [...COMPANIONS, ...OLD_TOKENIZER]);
+    const beside = topMatcher(kind === 'gguf' ? ABOUT : hasTokenizer ? BESIDE : [...BESIDE, ...OLD_TOKENIZER]);
     names = names.filter((name) => {
       if (weights.names.includes(name) || beside(name)) return true;
       why.set(name, whyNot(name, weights.instead));

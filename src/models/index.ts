@@ -4,7 +4,7 @@ export { bitsandbytesWeights, isBitsandbytes } from './bitsandbytesWeights.ts';
 export { configFromJson, type LlamaConfig, type RopeScaling } from './config.ts';
 export { configFromGguf, type RopeFactors } from './ggufConfig.ts';
 export { ggufWeights } from './ggufWeights.ts';
-export { configKey, equalModels, goneBase } from './knownBases.ts';
+export { configKey, equalModels, goneBase, goneConfigKey } from './knownBases.ts';
 export * from './llama.ts';
 export {
   checkLoraConfig,
