@@ -2,7 +2,7 @@
 // Source: https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables
 import { readFile } from 'node:fs/promises';
 import { posix, win32 } from 'node:path';
-import type { ProxySettings } from './proxy.ts';
+import type { ProxySettings } from '../base/index.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -1,15 +1,6 @@
 // Which proxy a request goes through, and the connections that go there. The settings come from the caller: only `cli` reads the environment.
 import type { Agent, Dispatcher, ProxyAgent } from 'undici';
-import { usageError } from '../base/index.ts';
-
-export interface ProxySettings {
-  /** For http: addresses, e.g. `http://name:password@proxy:3128` (HTTP_PROXY). */
-  http?: string;
-  /** For https: addresses (HTTPS_PROXY). */
-  https?: string;
-  /** Hosts that are reached directly: `localhost,.example.com,10.0.0.5:8080`, or `*` for all (NO_PROXY). */
-  noProxy?: string;
-}
+import { type ProxySettings, proxyAddress } from '../base/index.ts';
 
 /**
  * The proxy for an address, or undefined.
@@ -18,16 +9,8 @@ export interface ProxySettings {
 export function proxyFor(url: URL, settings: ProxySettings | undefined): string | undefined {
   const value = url.protocol === 'https:' ? settings?.https : settings?.http;
   if (!value || isExcluded(url, settings?.noProxy ?? '')) return undefined;
-  // curl's habit: a proxy without a scheme is an http proxy.
-  const address = (value.includes('://') ? value : `http://${value}`).replace(/^socks5h:/, 'socks5:');
-  if (!URL.canParse(address) || !/^(https?|socks5):$/.test(new URL(address).protocol)) {
-    const name = url.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY';
-    throw usageError(
-      `${name} is not the address of a proxy`,
-      `Set ${name} to something like http://proxy.example:3128.`,
-    );
-  }
-  return address;
+  const name = url.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY';
+  return proxyAddress(value, name, ['http', 'https', 'socks5']);
 }
 
 /** The rules that curl and Python share: `*`, a host and everything below it, with or without a leading dot and a port. */

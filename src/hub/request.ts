@@ -1,9 +1,9 @@
 // One GET to the hub: redirects followed by hand so that the token stays at home, and no wait without an end.
 import type { Readable } from 'node:stream';
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
-import { HuacayaError, usageError } from '../base/index.ts';
+import { HuacayaError, type ProxySettings, usageError } from '../base/index.ts';
 import { explain, lost, unreachable } from './networkErrors.ts';
-import { dispatcherFor, type ProxySettings, proxyFor } from './proxy.ts';
+import { dispatcherFor, proxyFor } from './proxy.ts';
 import { type Watchdog, watchdog } from './watchdog.ts';
 
 export { isTransient } from './networkErrors.ts';

@@ -2,20 +2,20 @@
 import { randomBytes } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { HuacayaError } from '../../base/index.ts';
+import { HuacayaError, type ProxySettings } from '../../base/index.ts';
 import { fileError } from '../../base/node.ts';
 import { failingError, forbiddenError, keyError, networkError, quotaError } from '../teacher/errors.ts';
 import { type Call, exchange, type HttpAnswer, NetworkFailure } from '../teacher/exchange.ts';
 import { clean, errorOf } from '../teacher/judge.ts';
 import { type TeacherEndpoint, type TeacherPatience, withDefaults } from '../teacher/options.ts';
-import { patientFetch, type TeacherProxy } from '../teacher/patientFetch.ts';
+import { patientFetch } from '../teacher/patientFetch.ts';
 import { createStation, headersFor, type Station } from '../teacher/station.ts';
 import { askedWait, backoff } from '../teacher/waits.ts';
 import { writeAtomic } from './lines.ts';
 
 export interface BatchOptions {
   patience?: TeacherPatience;
-  proxy?: TeacherProxy;
+  proxy?: ProxySettings;
   fetch?: typeof fetch;
   signal?: AbortSignal;
 }

@@ -1,6 +1,5 @@
 // What a teacher is made of: endpoints, a budget, a folder for the journal, and how patient it is.
-import { usageError } from '../../base/index.ts';
-import type { TeacherProxy } from './patientFetch.ts';
+import { type ProxySettings, usageError } from '../../base/index.ts';
 
 export interface TeacherEndpoint {
   /** Base address, e.g. `https://api.openai.com/v1`; requests go to `chat/completions` or `completions` below it. */
@@ -81,7 +80,7 @@ export interface TeacherOptions {
   folder: string;
   budget?: TeacherBudget;
   patience?: TeacherPatience;
-  proxy?: TeacherProxy;
+  proxy?: ProxySettings;
   /** Replaces the built-in client and its proxies. It should have no timeouts of its own. */
   fetch?: typeof fetch;
   onEvent?: (event: TeacherEvent) => void;

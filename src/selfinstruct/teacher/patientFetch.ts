@@ -1,22 +1,17 @@
 // A fetch without timeouts of its own, which knows proxies. Node's gives up after 300 s without a byte; a slow teacher on a laptop
 // may need longer.
 import type { Dispatcher } from 'undici';
-import { usageError } from '../../base/index.ts';
-
-/** Which proxy requests go through; only the command line reads the environment. */
-export interface TeacherProxy {
-  /** For http: addresses, e.g. `http://name:password@proxy:3128` (HTTP_PROXY). */
-  http?: string;
-  /** For https: addresses (HTTPS_PROXY). */
-  https?: string;
-  /** Hosts that are reached directly (NO_PROXY); this machine always is. */
-  noProxy?: string;
-}
+import { type ProxySettings, proxyAddress } from '../../base/index.ts';
 
 const TIMEOUTS = { headersTimeout: 0, bodyTimeout: 0, connect: { timeout: 15_000 } };
 
-/** @throws HuacayaError USAGE when a proxy is none; its password is not repeated. */
-export function patientFetch(proxy?: TeacherProxy): typeof fetch {
+/**
+ * @param proxy this machine is always reached directly.
+ * @throws HuacayaError USAGE when a proxy is none; its password is not repeated.
+ */
+export function patientFetch(proxy?: ProxySettings): typeof fetch {
+  const address = (value: string | undefined, name: string) =>
+    value ? proxyAddress(value, name, ['http', 'https']) : '';
   const proxies = { 'http:': address(proxy?.http, 'HTTP_PROXY'), 'https:': address(proxy?.https, 'HTTPS_PROXY') };
   const dispatchers = new Map<string, Dispatcher>();
   return (async (url: string, init: object) => {
@@ -33,12 +28,4 @@ export function patientFetch(proxy?: TeacherProxy): typeof fetch {
     dispatchers.set(through, dispatcher);
     return undici.fetch(url, { ...init, dispatcher });
   }) as never;
-}
-
-function address(value: string | undefined, name: string): string {
-  if (!value) return '';
-  // curl's habit: a proxy without a scheme is an http proxy.
-  const whole = value.includes('://') ? value : `http://${value}`;
-  if (URL.canParse(whole) && /^https?:$/.test(new URL(whole).protocol)) return whole;
-  throw usageError(`${name} is not the address of a proxy`, `Set ${name} to something like http://proxy.example:3128.`);
 }
